@@ -22,8 +22,8 @@ class UsageError(ExporterError):
 class MilvusError(ExporterError):
     """A call to Milvus did not bring an answer that can be used.
 
-    ``detail`` is Milvus's or gRPC's own text. It can hold a source or a host name, so it goes to the terminal of
-    ``check`` and, cleaned, to the log; never into a label. ``code`` is Milvus's status code, 0 where there is none.
+    ``detail`` is Milvus's or gRPC's own text, made safe like a failure reason. It goes to the log and to the terminal
+    of ``check``, never into a label. ``code`` is Milvus's status code, 0 where there is none.
     """
 
     kind = "internal"

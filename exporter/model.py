@@ -91,11 +91,25 @@ class Job:
     end: float | None
     """None until the job has ended, and for an ended job whose end time is impossible or missing."""
     failure_class: FailureClass | None = None
-    """Always set for a failed job; for another one only when it carries a reason."""
+    """Always set for a failed job; for an active one only when it carries a reason."""
     reason: str = ""
-    problems: tuple[Problem, ...] = ()
+    half_written: bool = False
+    """Failed, without end time and without reason: Milvus has yet to write how it ended."""
 
-    @property
-    def half_written(self) -> bool:
-        """Whether Milvus has yet to write how this job ended: failed, without end time and without reason."""
-        return self.state is State.FAILED and self.end is None and not self.reason
+
+@dataclass(frozen=True, slots=True)
+class ShownCollection:
+    """One line of ShowCollections. ``created`` in epoch seconds, None where the server does not say."""
+
+    name: str
+    collection_id: int
+    created: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class DescribedCollection:
+    """What DescribeCollection says that matters here; ``source`` is safe."""
+
+    external: bool
+    aliases: tuple[str, ...] = ()
+    source: str = ""

@@ -1,0 +1,89 @@
+# Needs Python 3.11 or newer, git and make. Everything else goes into .venv and .cache. `make help` lists the targets.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# A stamp a group of packages: a repeated run installs nothing.
+BASE := $(VENV)/.base
+TEST := $(VENV)/.test
+LINT := $(VENV)/.lint
+PARTS := $(or $(MRE_PARTS_DIR),.cache/parts)
+IMAGE ?= milvus-refresh-exporter
+PYTEST_ARGS ?=
+PROMTOOL := $(shell command -v promtool 2>/dev/null)
+
+.DELETE_ON_ERROR:
+.PHONY: help demo test check proto golden docs parts image clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' Makefile
+
+demo: $(BASE) ## a simulated Milvus with a day of history, and the exporter on it
+	$(BIN)/milvus-refresh-exporter demo
+
+test: $(TEST) ## all tests; a real part that is missing skips its tests and says so
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: $(LINT) ## lint, format, types, import contract, generated documents, alert rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	@for page in configuration metrics; do \
+	  $(BIN)/python tools/generate_$${page}_docs.py > $(VENV)/$$page.md && \
+	  { cmp -s $(VENV)/$$page.md docs/$$page.md || \
+	    { echo "docs/$$page.md is not up to date: make docs"; diff $(VENV)/$$page.md docs/$$page.md | head -n 20; exit 1; }; } || exit 1; \
+	done
+ifneq ($(PROMTOOL),)
+	$(PROMTOOL) check rules deploy/prometheus/*.rules.yml
+	$(PROMTOOL) test rules tests/rules/*.test.yml
+endif
+
+proto: $(PARTS)/generator/.complete ## generated code from proto/
+	$(PARTS)/generator/bin/python -m grpc_tools.protoc -Iproto --python_out=exporter/milvus/pb --pyi_out=exporter/milvus/pb \
+	  milvus_refresh.proto
+
+golden: $(TEST) ## golden files anew, for you to read in git diff
+	UPDATE_GOLDEN=1 $(BIN)/python -m pytest -q tests -k golden $(PYTEST_ARGS)
+
+docs: $(BASE) ## docs/metrics.md and docs/configuration.md from the code
+	@for page in configuration metrics; do \
+	  $(BIN)/python tools/generate_$${page}_docs.py > $(VENV)/$$page.md && mv $(VENV)/$$page.md docs/$$page.md || exit 1; \
+	done
+
+parts: ## the real programs that integration tests run against, into .cache/parts
+	PYTHON=$(PYTHON) tools/parts.sh
+
+image: ## the container image
+	docker build -t $(IMAGE) --build-arg REVISION=$$(git rev-parse HEAD) .
+
+clean: ## everything that was made here
+	rm -rf .venv .cache build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(PARTS)/generator/.complete:
+	PYTHON=$(PYTHON) tools/parts.sh
+	@test -e $@ || { echo "the generator could not be installed, see above"; exit 1; }
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	  { echo "Python 3.11 or newer is needed; '$(PYTHON)' is $$($(PYTHON) --version 2>&1). Name another: make PYTHON=python3.12 ..."; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo "'$(PYTHON)' cannot make virtual environments. On Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@# --group needs pip 25.1
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+$(BASE): pyproject.toml | $(VENV)/bin/python
+	$(PIP) --editable .
+	@touch $@
+
+$(TEST): $(BASE)
+	$(PIP) --group test
+	@touch $@
+
+$(LINT): $(TEST)
+	$(PIP) --group lint
+	@touch $@

@@ -1,0 +1,240 @@
+"""The life of the process: what is built, in which order it starts, and that it stops in the reverse."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from typing import TYPE_CHECKING, Final
+
+from exporter import __version__
+from exporter.catalog import InventoryReader
+from exporter.clock import Clock, SystemClock
+from exporter.config import effective
+from exporter.ledger import Memory
+from exporter.metrics import Account, Body, Exposition
+from exporter.milvus.client import MilvusClient
+from exporter.poll import Corridor
+from exporter.schedule import Schedule
+from exporter.store import Publication, Store
+from exporter.web import LandingFacts, Reply, Server, create_app
+
+if TYPE_CHECKING:
+    from exporter.config import Settings
+
+_INVENTORY_BUDGET_SECONDS: Final = 30.0
+_GRACE_SECONDS: Final = 3.0
+"""For scrapes in hand; the whole stop stays within 5 s."""
+
+_DEMO_INTERVAL: Final = "5s"
+_DEMO_MAX_AGE: Final = 26 * 3600.0
+
+log = logging.getLogger("exporter")
+
+
+@dataclass(slots=True)
+class Target:
+    """One Milvus and everything that watches it."""
+
+    client: MilvusClient
+    store: Store
+    reader: InventoryReader | None
+    corridor: Corridor
+    exposition: Exposition
+
+    async def close(self) -> None:
+        """Stop what is under way and close the channel."""
+        await self.corridor.close()
+        await self.client.close()
+
+
+def build(settings: Settings, clock: Clock, *, process: bool = True) -> Target:
+    """Build what watches one Milvus. ``process``: with the process's own families."""
+    client = MilvusClient(settings)
+    store = Store(settings.poll.stale_after)
+    reader = None
+    if settings.inventory.enabled:
+        timeout = settings.poll.timeout
+        reader = InventoryReader(client, clock, budget=max(_INVENTORY_BUDGET_SECONDS, timeout), call_timeout=timeout)
+    memory = Memory(since=clock.wall() - settings.server.job_retention)
+    corridor = Corridor(settings, client, store, clock, reader=reader, memory=memory)
+    account = _account(settings, reader)
+    return Target(client, store, reader, corridor, Exposition(store, clock, account, process=process))
+
+
+async def once(settings: Settings) -> tuple[Body, bool]:
+    """Poll once. Returns the exposition without the process's own families, and whether the poll was good."""
+    target = build(settings, SystemClock(), process=False)
+    try:
+        await target.corridor.poll()
+        return target.exposition.body(), target.store.current.account.up
+    finally:
+        await target.close()
+
+
+async def serve(settings: Settings, announce: Callable[[Sequence[str]], None]) -> None:
+    """Live until SIGTERM or SIGINT. ``announce`` is told the addresses that are listened on.
+
+    Raises :class:`exporter.errors.UsageError` where an address cannot be listened on.
+    """
+    clock = SystemClock()
+    target = build(settings, clock)
+    schedule = Schedule(clock, lambda name: target.store.skip() if name == "poll" else None)
+    pulse = _Pulse(settings, clock)
+    server = Server(_web(settings, target, clock, lambda: schedule.running and pulse.beats()), settings.web.listen_address)
+    stopped = _stop_signal()
+    await server.start()
+    try:
+        log.info("started", extra={"version": __version__, "configuration": effective(settings, one_line=True)})
+        announce(server.addresses)
+        _fill(schedule, settings, target, pulse)
+        schedule.start()
+        await stopped.wait()
+        log.info("stopping")
+    finally:
+        await schedule.stop()
+        await server.stop(_GRACE_SECONDS)
+        await target.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """What the simulated Milvus is to be like."""
+
+    listen: str
+    speed: float
+    seed: int
+    outages: Plan
+
+
+async def serve_demo(settings: Settings, demo: Demo, say: Callable[[str], None]) -> None:
+    """Live as :func:`serve`, on a simulated Milvus of our own."""
+    clock = SystemClock()
+    milvus = SimulatedMilvus(believable_world(clock.wall(), demo.seed, demo.speed), outages=demo.outages)
+    try:
+        address = await milvus.start(demo.listen)
+    except OSError as error:
+        raise UsageError((f"--demo.milvus-listen: {demo.listen!r} cannot be listened on: {error}",)) from None
+    try:
+        shown = _for_demo(settings, milvus, address)
+        await serve(shown, lambda addresses: say(_greeting(shown, address, addresses)))
+    finally:
+        await milvus.stop()
+
+
+def _web(settings: Settings, target: Target, clock: Clock, healthy: Callable[[], bool]) -> ASGIApp:
+    async def metrics(accept: str, accept_encoding: str) -> Reply:
+        # Mostly a look-up; in a thread, because the first of its kind after a poll has to be rendered.
+        body = await asyncio.to_thread(target.exposition.body, accept, accept_encoding)
+        encoding = (("Content-Encoding", body.encoding),) if body.encoding else ()
+        return Reply(200, body.content_type, body.chunks, (*encoding, ("Vary", "Accept, Accept-Encoding")))
+
+    return create_app(
+        metrics=metrics,
+        healthy=healthy,
+        ready=lambda: target.store.current.account.attempts > 0,
+        config_text=lambda: effective(settings),
+        status=lambda: landing(target, clock),
+        telemetry_path=settings.web.telemetry_path,
+    )
+
+
+def _for_demo(settings: Settings, milvus: SimulatedMilvus, address: str) -> Settings:
+    """Point the settings at the simulated Milvus, with what makes a demonstration lively where nothing else is set."""
+    poll = settings.poll if "interval" in settings.poll.model_fields_set else Poll(interval=_DEMO_INTERVAL)
+    freshness = settings.freshness
+    if freshness.max_age is None:
+        freshness = freshness.model_copy(update={"max_age": _DEMO_MAX_AGE})
+    world = milvus.world
+    server = settings.server.model_copy(update={"job_timeout": world.job_timeout, "job_retention": world.retention})
+    return settings.model_copy(
+        update={"milvus": Milvus(uri=f"http://{address}"), "poll": poll, "freshness": freshness, "server": server}
+    )
+
+
+def _greeting(settings: Settings, milvus: str, addresses: Sequence[str]) -> str:
+    page = next((each for each in addresses if not each.startswith("unix:")), addresses[0])
+    return f"""\
+A simulated Milvus listens on {milvus}, and this exporter polls it every {settings.poll.interval:g} s.
+
+  page      {page}/
+  metrics   {page}{settings.web.telemetry_path}
+
+Stop with Ctrl-C."""
+
+
+class _Pulse:
+    """When the last poll ended, whatever its outcome: a loop that no longer polls is dead."""
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        self._clock = clock
+        self._patience = 3 * settings.poll.interval + settings.poll.timeout + 2 * _INVENTORY_BUDGET_SECONDS
+        self._last = clock.monotonic()
+
+    def beat(self) -> None:
+        self._last = self._clock.monotonic()
+
+    def beats(self) -> bool:
+        return self._clock.monotonic() - self._last <= self._patience
+
+
+def _fill(schedule: Schedule, settings: Settings, target: Target, pulse: _Pulse) -> None:
+    async def poll() -> None:
+        await target.corridor.poll()
+        pulse.beat()
+        await asyncio.to_thread(target.exposition.prepare)
+
+    schedule.every(settings.poll.interval, "poll", poll, at_once=True)
+    reader = target.reader
+    if reader is None:
+        return
+
+    async def inventory() -> None:
+        await reader.read()
+        target.store.touch()
+
+    # The first pass is the first poll's: it waits for it before it publishes.
+    schedule.every(settings.inventory.interval, "inventory", inventory, at_once=False)
+
+
+def _account(settings: Settings, reader: InventoryReader | None) -> Callable[[Publication, bool], Account]:
+    revision = _revision()
+
+    def account(publication: Publication, stale: bool) -> Account:  # noqa: FBT001  # the shape Exposition calls
+        inventory = reader.account if reader else None
+        return Account(
+            publication=publication,
+            stale=stale,
+            poll_interval=settings.poll.interval,
+            job_timeout=settings.server.job_timeout,
+            job_retention=settings.server.job_retention,
+            inventory_last_success=inventory.last_success if inventory else 0.0,
+            inventory_errors=inventory.by_kind if inventory else {},
+            revision=revision,
+        )
+
+    return account
+
+
+def _revision() -> str:
+    """Return what the image build has written down, or nothing."""
+    file = resources.files("exporter") / "REVISION"
+    return file.read_text().strip() if file.is_file() else ""
+
+
+def _stop_signal() -> asyncio.Event:
+    """Return an event that the first SIGTERM or SIGINT sets; a second one ends the process at once."""
+    stopped = asyncio.Event()
+
+    def stop(number: int) -> None:
+        if stopped.is_set():
+            os._exit(128 + number)
+        stopped.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop, number)
+    return stopped

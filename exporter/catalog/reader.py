@@ -1,0 +1,186 @@
+"""Read the inventory from Milvus, in passes with a time budget; a pass resumes where the last one stopped."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from exporter import errors
+from exporter.catalog.inventory import Entry, Inventory
+from exporter.clock import Clock
+from exporter.model import Collection, DescribedCollection, ShownCollection
+
+
+class InventorySource(Protocol):
+    """The calls a pass makes. Times are seconds; failures are :class:`errors.MilvusError`."""
+
+    async def list_databases(self, *, timeout: float) -> tuple[str, ...]:
+        """Return the databases this user may see."""
+
+    async def show_collections(self, database: str, *, timeout: float) -> tuple[ShownCollection, ...]:
+        """Return the collections of one database that this user may see."""
+
+    async def describe_collection(self, database: str, name: str, *, timeout: float) -> DescribedCollection:
+        """Describe one collection."""
+
+    async def collection_exists(self, database: str, name: str, *, timeout: float) -> bool:
+        """Ask by name, which needs no privilege."""
+
+
+@dataclass(frozen=True, slots=True)
+class InventoryAccount:
+    """The inventory's own account; it never touches that of the polls."""
+
+    passes: int = 0
+    last_success: float = 0.0
+    """Epoch seconds of the last pass without a failure, 0 before the first."""
+    by_kind: Mapping[str, int] = field(default_factory=dict)
+    """Passes that met a failure, by the kind of the first."""
+    last_failures: tuple[errors.MilvusError, ...] = ()
+
+    def after(self, failures: tuple[errors.MilvusError, ...], now: float) -> InventoryAccount:
+        """Return the account with one more pass."""
+        counted = dict(self.by_kind)
+        if failures:
+            counted[failures[0].kind] = counted.get(failures[0].kind, 0) + 1
+        return InventoryAccount(
+            self.passes + 1, self.last_success if failures else now, counted, last_failures=failures
+        )
+
+
+@dataclass(slots=True)
+class _Pass:
+    """One pass under way."""
+
+    deadline: float
+    inventory: Inventory
+    entries: dict[int, Entry] = field(default_factory=dict)
+    gone: set[int] = field(default_factory=set)
+    failures: list[errors.MilvusError] = field(default_factory=list)
+
+
+class InventoryReader:
+    """Owns what is remembered between passes: descriptions by collection id."""
+
+    def __init__(self, source: InventorySource, clock: Clock, *, budget: float, call_timeout: float) -> None:
+        self._source = source
+        self._clock = clock
+        self._budget = budget
+        self._call_timeout = call_timeout
+        self._described: dict[int, DescribedCollection] = {}
+        self._doubted: set[int] = set()
+        self._one_at_a_time = asyncio.Lock()
+        self.account = InventoryAccount()
+        self.latest = Inventory()
+        """The newest picture; swapped whole at the end of a pass."""
+
+    def doubt(self, collection_ids: Iterable[int]) -> None:
+        """Describe these again at the next pass: their source or their aliases may have changed."""
+        self._doubted.update(collection_ids)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a pass is under way."""
+        return self._one_at_a_time.locked()
+
+    async def read(self) -> None:
+        """Make one pass, after the one under way if there is one. Raises nothing; what failed is in ``account``."""
+        async with self._one_at_a_time:
+            failures = await self._read()
+            self.account = self.account.after(failures, self._clock.wall())
+
+    async def _read(self) -> tuple[errors.MilvusError, ...]:
+        here = _Pass(self._clock.monotonic() + self._budget, self.latest, gone=set(self.latest.gone))
+        try:
+            databases = await self._source.list_databases(timeout=self._left(here))
+        except errors.MilvusError as error:
+            return (error,)
+        await self._show_all(here, databases)
+        await self._describe_new(here)
+        await self._find_gone(here)
+        self.latest = Inventory(here.entries, frozenset(here.gone), databases)
+        self._described = {id_: found for id_, found in self._described.items() if id_ in here.entries}
+        return tuple(here.failures)
+
+    async def _show_all(self, here: _Pass, databases: tuple[str, ...]) -> None:
+        for database in databases:
+            try:
+                shown = await self._source.show_collections(database, timeout=self._left(here))
+            except errors.DatabaseGone:
+                continue  # dropped between the two calls
+            except errors.MilvusError as error:
+                here.failures.append(error)
+                self._keep_database(here, database)
+                continue
+            for line in shown:
+                collection = Collection(database, line.name, line.collection_id)
+                here.entries[line.collection_id] = self._entry(collection, line.created)
+
+    def _keep_database(self, here: _Pass, database: str) -> None:
+        """Keep what the pass before knew of a database that could not be asked."""
+        for id_, entry in here.inventory.entries.items():
+            if entry.collection.database == database:
+                here.entries[id_] = entry
+
+    def _entry(self, collection: Collection, created: float | None) -> Entry:
+        found = self._described.get(collection.collection_id)
+        if found is None:
+            return Entry(collection, created, external=None)
+        return Entry(collection, created, found.external, found.aliases, found.source)
+
+    async def _describe_new(self, here: _Pass) -> None:
+        refused: set[str] = set()
+        wanted = [e for e in here.entries.values() if self._in_doubt(e)]
+        # An alias can be pointed elsewhere at any time, so what has aliases is asked about each time; new ones first.
+        for entry in sorted(wanted, key=lambda e: e.collection.collection_id in self._described):
+            collection = entry.collection
+            if collection.database in refused:
+                continue
+            if self._left(here) <= 0:
+                here.failures.append(errors.DeadlineExceeded("the inventory's time budget is used up"))
+                return
+            try:
+                found = await self._source.describe_collection(
+                    collection.database, collection.name, timeout=self._left(here)
+                )
+            except (errors.CollectionGone, errors.DatabaseGone):
+                here.entries.pop(collection.collection_id)  # dropped between the two calls
+                continue
+            except errors.MilvusError as error:
+                here.failures.append(error)
+                refused.add(collection.database)
+                continue
+            self._described[collection.collection_id] = found
+            self._doubted.discard(collection.collection_id)
+            here.entries[collection.collection_id] = self._entry(collection, entry.created)
+
+    def _in_doubt(self, entry: Entry) -> bool:
+        id_ = entry.collection.collection_id
+        return id_ not in self._described or id_ in self._doubted or bool(entry.external and entry.aliases)
+
+    async def _find_gone(self, here: _Pass) -> None:
+        """Tell dropped collections from those that a lost grant hides: only the first answer 100 or 800 by name."""
+        taken = {(e.collection.database, e.collection.name) for e in here.entries.values()}
+        for id_, entry in here.inventory.entries.items():
+            if id_ in here.entries:
+                continue
+            place = (entry.collection.database, entry.collection.name)
+            if place in taken or entry.external is False:
+                here.gone.add(id_)
+                continue
+            here.entries[id_] = entry  # until it is known to be gone it stays
+            if self._left(here) <= 0:
+                continue
+            try:
+                exists = await self._source.collection_exists(*place, timeout=self._left(here))
+            except errors.MilvusError as error:
+                here.failures.append(error)
+                continue
+            if not exists:
+                here.gone.add(id_)
+                del here.entries[id_]
+
+    def _left(self, here: _Pass) -> float:
+        return min(self._call_timeout, here.deadline - self._clock.monotonic())

@@ -1,0 +1,57 @@
+"""The settings in force, to be shown: YAML that reads back as the same settings, but for the secrets."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import SecretStr
+
+from exporter.config.base import Section
+from exporter.config.keys import KEYS
+from exporter.config.settings import Settings
+from exporter.config.units import format_bytes, format_duration
+from exporter.config.uri import MilvusAddress
+from exporter.config.values import ListenAddress
+
+
+def effective(settings: Settings, *, one_line: bool = False) -> str:
+    """Return every setting but ``config.file`` as YAML, secrets and the user info of the URI as ``<secret>``.
+
+    ``one_line`` is for a log line. A final newline is there without it.
+    """
+    tree = _shown(settings)
+    del tree["config"]
+    if one_line:
+        return yaml.safe_dump(tree, sort_keys=False, default_flow_style=True, width=float("inf")).strip()
+    return yaml.safe_dump(tree, sort_keys=False, allow_unicode=True)
+
+
+def _shown(section: Section, path: tuple[str, ...] = ()) -> dict[str, Any]:
+    return {name: _value(value, (*path, name)) for name, value in section}
+
+
+def _value(value: object, path: tuple[str, ...]) -> object:
+    match value:
+        case Section():
+            return _shown(value, path)
+        case tuple():
+            return [_value(item, path) for item in value]
+    return _scalar(value, path)
+
+
+def _scalar(value: object, path: tuple[str, ...]) -> object:
+    match value:
+        case SecretStr():
+            return "<secret>"
+        case re.Pattern():
+            return value.pattern
+        case Path() | MilvusAddress() | ListenAddress():
+            return str(value)
+        case float():
+            return format_duration(value)
+        case int() if not isinstance(value, bool) and KEYS[path].metavar == "BYTES":
+            return format_bytes(value)
+    return value

@@ -1,0 +1,162 @@
+"""The YAML file as leaves with line numbers.
+
+Nothing is constructed: every scalar is taken as written and read by the setting that it is for, so a password of
+``0123`` is not a number and ``yes`` is not a boolean by accident. Only known keys are descended into, and only as
+deep as a setting can be, so aliases cannot multiply.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import yaml
+
+from exporter.config.keys import GROUPS, KEYS
+from exporter.config.leaf import Leaf, Tree, did_you_mean, printable
+from exporter.config.values import Unusable
+
+_LARGEST = 1 << 20
+_MOST_NODES = 50_000
+_NOT_HERE = {("config",), ("config", "file")}
+_DEPTH = 2  # freshness.overrides: a list of mappings
+_STANDARD = re.compile("tag:yaml.org,2002:(str|int|float|bool|null|timestamp|merge|value|map|seq)")
+_HARMLESS = re.compile(r"[^'\"]*(['\"](.|<[a-z -]+>)['\"][^'\"]*)*")
+
+
+class _Refused(Exception):
+    """The file as a whole cannot be used; says why."""
+
+
+def read_file(path: Path) -> tuple[Tree, list[str]]:
+    """Return what the file says and what is wrong with it."""
+    name = printable(str(path))
+    try:
+        root = _compose(_read(path))
+        return _Walk(name, path.parent).tree(root)
+    except _Refused as refusal:
+        return {}, [f"{name}{refusal}"]
+
+
+def _read(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            content = file.read(_LARGEST + 1)
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "not a file name"
+        raise _Refused(f": config.file: cannot be read: {why}") from None
+    if len(content) > _LARGEST:
+        raise _Refused(f": config.file: is larger than {_LARGEST} bytes")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise _Refused(f":{line}: config.file: is not UTF-8") from None
+
+
+def _compose(text: str) -> yaml.Node | None:
+    try:
+        return yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
+        raise _Refused(f"{where}: config.file: is not YAML: {_safe_problem(error.problem or '')}") from None
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise _Refused(f":{line}: config.file: holds a character that YAML does not allow") from None
+    except (RecursionError, yaml.YAMLError):
+        raise _Refused(": config.file: is nested too deeply") from None
+
+
+def _safe_problem(problem: str) -> str:
+    """Return PyYAML's words without what it quotes: an unquoted password that begins with * is an alias to it."""
+    if "undefined alias" in problem:
+        return "a value that begins with * must be quoted"
+    if "found character '\\t'" in problem:
+        return "found a tab; indent with spaces"
+    return (
+        printable(problem) if _HARMLESS.fullmatch(problem) else re.split("['\"]", problem)[0].strip() + " (not shown)"
+    )
+
+
+class _Walk:
+    """One reading of one file: what was found so far, and how much."""
+
+    def __init__(self, name: str, folder: Path) -> None:
+        self._name = name
+        self._folder = folder
+        self._nodes = 0
+        self._found: Tree = {}
+        self._faults: list[str] = []
+
+    def tree(self, root: yaml.Node | None) -> tuple[Tree, list[str]]:
+        if root is not None and not _is_null(root):
+            self._section(root, ())
+        return self._found, self._faults
+
+    def _section(self, node: yaml.Node, path: tuple[str, ...]) -> None:
+        if not isinstance(node, yaml.MappingNode) or not _STANDARD.fullmatch(node.tag):
+            names = ", ".join(here[-1] for here in (*GROUPS, *KEYS) if here[:-1] == path and here not in _NOT_HERE)
+            self._fault(node, ".".join(path) or "the file", f"must be a mapping with some of the keys {names}")
+            return
+        for name, value in self._entries(node, path):
+            here = (*path, name)
+            if here in _NOT_HERE:
+                self._fault(value, ".".join(here), "cannot be set in the file itself")
+            elif here in KEYS:
+                self._found[here] = self._leaf(value, _DEPTH, here, is_file=KEYS[here].is_file)
+            elif here not in GROUPS:
+                self._fault(value, printable(".".join(here)), "unknown key" + _hint(here))
+            elif not _is_null(value):
+                self._section(value, here)
+
+    def _entries(self, node: yaml.MappingNode, path: tuple[str, ...]) -> list[tuple[str, yaml.Node]]:
+        """Return the entries of a mapping whose keys are text, each key once."""
+        lines: dict[str, int] = {}
+        entries: list[tuple[str, yaml.Node]] = []
+        for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                self._fault(key, ".".join(path) or "the file", "has a key that is not text")
+            elif key.value in lines:
+                dotted = printable(".".join((*path, key.value)))
+                self._fault(key, dotted, f"is given twice, first on line {lines[key.value]}")
+            else:
+                lines[key.value] = key.start_mark.line + 1
+                entries.append((key.value, value))
+        return entries
+
+    def _leaf(self, node: yaml.Node, depth: int, path: tuple[str, ...], *, is_file: bool = False) -> Leaf:
+        self._nodes += 1
+        if self._nodes > _MOST_NODES:
+            raise _Refused(": config.file: is too large when its aliases are followed")
+        origin = f"{self._name}:{node.start_mark.line + 1}"
+        if not _STANDARD.fullmatch(node.tag):
+            return Leaf(Unusable("has a YAML tag; put a value that begins with ! in quotes"), origin)
+        if isinstance(node, yaml.ScalarNode):
+            return Leaf(None if _is_null(node) else self._scalar(node.value, is_file=is_file), origin)
+        if not depth:
+            return Leaf(Unusable("is not a single value"), origin)
+        if isinstance(node, yaml.SequenceNode):
+            return Leaf([self._leaf(item, depth - 1, path) for item in node.value], origin)
+        entries = self._entries(node, path) if isinstance(node, yaml.MappingNode) else []
+        return Leaf({name: self._leaf(value, depth - 1, path) for name, value in entries}, origin)
+
+    def _scalar(self, text: str, *, is_file: bool) -> str:
+        # As everywhere in Prometheus's world, a path in a file is relative to that file.
+        return str(self._folder / text) if is_file and text else text
+
+    def _fault(self, node: yaml.Node, key: str, problem: str) -> None:
+        self._faults.append(f"{self._name}:{node.start_mark.line + 1}: {key}: {problem}")
+
+
+def _is_null(node: yaml.Node) -> bool:
+    return isinstance(node, yaml.ScalarNode) and node.style is None and node.tag == "tag:yaml.org,2002:null"
+
+
+def _hint(here: tuple[str, ...]) -> str:
+    """Return where the key may belong: the same name elsewhere, or one that is spelt like it."""
+    known = [path for path in (*GROUPS, *KEYS) if path and path not in _NOT_HERE]
+    elsewhere = [".".join(path) for path in known if path[-1] == here[-1]]
+    if len(elsewhere) == 1:
+        return f"; did you mean {elsewhere[0]}?"
+    return did_you_mean(".".join(here), map(".".join, known))

@@ -1,0 +1,81 @@
+"""From the sources to settings, with every fault at once: flag beats environment beats file beats default."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from exporter.config.file import read_file
+from exporter.config.keys import KEYS, Key
+from exporter.config.leaf import Leaf, Tree, did_you_mean, find, plain, printable, shown
+from exporter.config.settings import Override, Settings
+from exporter.config.sources import read_environment, read_flags
+from exporter.errors import UsageError
+
+_FILE = ("config", "file")
+
+
+def load(namespace: argparse.Namespace, unknown: Sequence[str], environ: Mapping[str, str]) -> Settings:
+    """Return the settings that flags, environment and file make together.
+
+    ``namespace`` and ``unknown`` are what ``parse_known_args`` of a parser with :func:`add_flags` has returned.
+    Raises UsageError with all faults: ``ORIGIN: KEY: what is wrong and what would be right``.
+    """
+    flags, flag_faults = read_flags(namespace, unknown)
+    variables, variable_faults = read_environment(environ)
+    named = flags.get(_FILE) or variables.get(_FILE)
+    from_file: Tree = {}
+    file_faults: list[str] = []
+    if named is not None and isinstance(named.value, str) and named.value:
+        from_file, file_faults = read_file(Path(named.value))
+    merged = from_file | variables | flags
+    settings, faults = _validate(merged)
+    faults = flag_faults + variable_faults + file_faults + faults
+    if settings is None or faults:
+        raise UsageError(tuple(faults))
+    return settings
+
+
+def _validate(tree: Tree) -> tuple[Settings | None, list[str]]:
+    nested: dict[str, Any] = {}
+    for path, leaf in tree.items():
+        section = nested
+        for name in path[:-1]:
+            section = section.setdefault(name, {})
+        section[path[-1]] = plain(leaf)
+    try:
+        return Settings.model_validate(nested), []
+    except ValidationError as failure:
+        errors = failure.errors(include_url=False, include_input=False)
+        faults = [_fault(error, tree) for error in errors if error["type"] != "default_factory_not_called"]
+        return None, faults
+
+
+def _fault(error: Any, tree: Tree) -> str:  # pydantic_core's ErrorDetails, whose parts depend on the type
+    steps: tuple[str | int, ...] = error["loc"]
+    context: dict[str, Any] = error.get("ctx", {})
+    if error["type"] == "blame":
+        steps = (*steps[:-1], *context["field"].split("."))
+    path = next((path for path in KEYS if steps[: len(path)] == path), ())
+    leaf = find(tree.get(path, Leaf(None, "default")), steps[len(path) :])
+    where = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps).lstrip(".")
+    return f"{leaf.origin}: {printable(where)}: {_problem(error, leaf, KEYS.get(path))}"
+
+
+def _problem(error: Any, leaf: Leaf, key: Key | None) -> str:
+    match error["type"]:
+        case "missing":
+            return "is missing"
+        case "extra_forbidden":
+            return f"unknown key{did_you_mean(str(error['loc'][-1]), Override.model_fields)}"
+        case "model_type":
+            return f"is not a mapping; write {{{', '.join(Override.model_fields)}}}"
+        case "blame" if key is not None and key.secret:
+            return str(error["ctx"]["problem"])
+    context = error.get("ctx", {})
+    problem = context.get("error") or context.get("problem") or error["msg"]
+    return f"{shown(leaf, key)} {problem}".lstrip()

@@ -1,0 +1,20 @@
+"""Memory between polls: the listing as it stands, and what outlives Milvus's 24 hours."""
+
+from exporter.ledger.board import Board, Group
+from exporter.ledger.ledger import Ledger
+from exporter.ledger.memory import Memory
+from exporter.ledger.outcomes import DURATION_BUCKETS, DatabaseTotals, Ended, Outcomes
+from exporter.ledger.rows import database_rows, outcome_rows
+
+__all__ = [
+    "DURATION_BUCKETS",
+    "Board",
+    "DatabaseTotals",
+    "Ended",
+    "Group",
+    "Ledger",
+    "Memory",
+    "Outcomes",
+    "database_rows",
+    "outcome_rows",
+]

@@ -1,0 +1,226 @@
+"""The only station with memory of jobs: each ended job is counted once, whatever happens between two polls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+
+from exporter.ledger.board import Board
+from exporter.ledger.memory import Memory
+from exporter.ledger.outcomes import DatabaseTotals, Ended, Outcomes
+from exporter.model import Collection, Job
+
+Placed = tuple[Job, Collection]
+
+
+class Ledger:
+    """Observe listings one after the other; read ``board`` and ``memory``.
+
+    ``retention`` is how long Milvus lists an ended job, ``forget_after`` how long outcomes are kept of a collection
+    that nobody can say to exist; both in seconds. ``counts`` tells which collections enter the totals of a database.
+    """
+
+    def __init__(
+        self,
+        memory: Memory,
+        *,
+        retention: float,
+        forget_after: float,
+        counts: Callable[[Collection], bool] = lambda _: True,
+    ) -> None:
+        self.memory = memory
+        self.board = Board()
+        self._retention = retention
+        self._forget_after = forget_after
+        self._counts = counts
+        self._half_written: dict[int, bool] = {}
+        """Failed jobs whose end Milvus had not written at first sight, and whether they are to be counted."""
+        self._missing: set[int] = set()
+        """Jobs that have left the listing and may not be forgotten yet."""
+        self._forgotten: set[int] = set()
+
+    def know(self, collections: Iterable[Collection]) -> None:
+        """Begin to remember collections that the inventory shows: their counters stand at 0."""
+        for collection in collections:
+            if collection not in self.memory.outcomes:
+                self._outcomes(collection)
+
+    def observe_whole(self, changed: Iterable[Placed], gone: Iterable[int], now: float) -> tuple[Ended, ...]:
+        """Take a listing of everything. Returns the jobs counted by it, in the order of their ends."""
+        memory, self.board.whole = self.memory, now
+        counted = self._observe(changed, gone, now, lambda c: memory.baseline_done or c in memory.covered)
+        memory.baseline_done = True
+        memory.covered.clear()
+        self._forget_ids(now)
+        return counted
+
+    def observe_part(
+        self, collection: Collection, changed: Iterable[Placed], gone: Iterable[int], now: float
+    ) -> tuple[Ended, ...]:
+        """Take the listing of one collection. A partial listing forgets nothing."""
+        memory = self.memory
+        known = memory.baseline_done or collection in memory.covered
+        counted = self._observe(changed, gone, now, lambda _: known)
+        if not memory.baseline_done:
+            memory.covered.add(collection)
+        group = self.board.groups.get(collection)
+        if group is not None:
+            group.listed = now
+        return counted
+
+    def move_jobs(self, moved: Mapping[int, Collection]) -> None:
+        """Take over jobs whose collection has been learnt late, with what they left behind."""
+        heirs: dict[Collection, set[Collection]] = {}
+        estate: dict[Collection, list[Ended]] = {}
+        for job_id, to in moved.items():
+            former = self.board.move(job_id, to)
+            ended = self.memory.ended.get(job_id)
+            if ended is not None and ended.collection != to:
+                former = ended.collection
+                self._totals(ended, -1)
+                ended.collection = to
+                self._totals(ended)
+                estate.setdefault(former, []).append(ended)
+            if former is not None and former != to:
+                heirs.setdefault(former, set()).add(to)
+        for former, takers in heirs.items():
+            self._hand_over(former, takers, estate.get(former, []))
+
+    def rename(self, old: Collection, new: Collection) -> None:
+        """Keep everything of a collection under its new name."""
+        self.board.dirty.update((old, new))
+        for job_id in self.board.ids(old):
+            self.board.move(job_id, new)
+        for ended in self.memory.ended.values():
+            if ended.collection == old:
+                ended.collection = new
+        outcomes = self.memory.outcomes.pop(old, None)
+        if outcomes is not None:
+            self._outcomes(new).merge(outcomes)
+        if old in self.memory.covered:
+            self.memory.covered.discard(old)
+            self.memory.covered.add(new)
+        self._drop_empty_database(old.database)
+
+    def forget_collection(self, collection: Collection) -> None:
+        """Forget the outcomes of a collection that is known to be gone; its listed jobs stay as long as Milvus's."""
+        if self.memory.outcomes.pop(collection, None) is not None:
+            self.board.dirty.add(collection)
+            self._drop_empty_database(collection.database)
+
+    def take_forgotten(self) -> frozenset[int]:
+        """Return the job ids forgotten since the last call."""
+        forgotten, self._forgotten = frozenset(self._forgotten), set()
+        return forgotten
+
+    def sweep(self, now: float, exists: Callable[[Collection], bool | None]) -> None:
+        """Forget outcomes that nobody has touched for ``forget_after``, of collections not known to exist."""
+        for collection, outcomes in list(self.memory.outcomes.items()):
+            idle = max(outcomes.seen, self.memory.since) < now - self._forget_after
+            if idle and collection not in self.board.groups and exists(collection) is not True:
+                self.forget_collection(collection)
+
+    def mark_shown(self) -> None:
+        """Note that a snapshot with all counters as they stood has been published."""
+        for collection, outcomes in self.memory.outcomes.items():
+            if not outcomes.shown:
+                outcomes.shown = True
+                self.board.dirty.add(collection)
+        for totals in self.memory.databases.values():
+            totals.shown = True
+
+    def _observe(
+        self, changed: Iterable[Placed], gone: Iterable[int], now: float, counts: Callable[[Collection], bool]
+    ) -> tuple[Ended, ...]:
+        fresh: list[Ended] = []
+        for job_id in gone:
+            fresh.extend(self._leave(job_id, now))
+        for job, collection in changed:
+            fresh.extend(self._arrive(job, collection, now, counts))
+        fresh.sort(key=lambda ended: ended.moment)
+        for ended in fresh:
+            self._remember(ended)
+        return tuple(ended for ended in fresh if ended.counted)
+
+    def _arrive(
+        self, job: Job, collection: Collection, now: float, counts: Callable[[Collection], bool]
+    ) -> Iterable[Ended]:
+        self.board.put(job, collection, now)
+        self._missing.discard(job.job_id)
+        outcomes = self._outcomes(collection)
+        outcomes.seen = max(outcomes.seen, now)
+        known = self.memory.ended.get(job.job_id)
+        if known is not None:
+            if job.end is None and job.state.ended:
+                self.board.set_end(job.job_id, known.end)
+            return
+        if not job.state.ended:
+            return
+        if job.half_written and job.job_id not in self._half_written:
+            self._half_written[job.job_id] = counts(collection)
+            return
+        counted = self._half_written.pop(job.job_id, None)
+        end = now if job.end is None else job.end
+        if job.end is None:
+            self.board.set_end(job.job_id, end)
+        yield Ended(job, collection, end, counts(collection) if counted is None else counted)
+
+    def _leave(self, job_id: int, now: float) -> Iterable[Ended]:
+        if job_id in self._half_written:
+            # It vanished before Milvus wrote its end: better counted without a reason than lost.
+            job, collection = self.board.job(job_id)
+            yield Ended(job, collection, now, self._half_written.pop(job_id))
+        self.board.remove(job_id)
+        self._missing.add(job_id)
+
+    def _remember(self, ended: Ended) -> None:
+        # The raw texts are gone already; what is kept is one small frozen record a job.
+        ended.job = replace(ended.job, half_written=False)
+        self.memory.ended[ended.job.job_id] = ended
+        self._outcomes(ended.collection).add(ended)
+        self._totals(ended)
+        self.board.dirty.add(ended.collection)
+
+    def _forget_ids(self, now: float) -> None:
+        """Forget ids that a whole listing no longer has and whose end is older than Milvus's own memory."""
+        for job_id in list(self._missing):
+            ended = self.memory.ended.get(job_id)
+            if ended is None or ended.end < now - self._retention:
+                self.memory.ended.pop(job_id, None)
+                self._missing.discard(job_id)
+                self._forgotten.add(job_id)
+
+    def _outcomes(self, collection: Collection) -> Outcomes:
+        outcomes = self.memory.outcomes.get(collection)
+        if outcomes is None:
+            outcomes = self.memory.outcomes[collection] = Outcomes()
+            self.board.dirty.add(collection)
+            if self._counts(collection):
+                self.memory.databases.setdefault(collection.database, DatabaseTotals())
+        return outcomes
+
+    def _totals(self, ended: Ended, sign: int = 1) -> None:
+        if self._counts(ended.collection):
+            self.memory.databases.setdefault(ended.collection.database, DatabaseTotals()).add(ended, sign)
+
+    def _hand_over(self, former: Collection, heirs: set[Collection], moved: list[Ended]) -> None:
+        outcomes = self.memory.outcomes.pop(former, None)
+        rest = [ended for ended in self.memory.ended.values() if ended.collection == former]
+        stays = bool(rest) or former in self.board.groups
+        self.board.dirty.update((former, *heirs))
+        if outcomes is not None and not stays and len(heirs) == 1:
+            # All that is known by id went one way: what is older, and has no id any more, goes with it.
+            self._outcomes(next(iter(heirs))).merge(outcomes)
+        else:
+            for ended in moved:
+                self._outcomes(ended.collection).add(ended)
+        if stays:
+            remaining = self._outcomes(former)
+            remaining.shown = outcomes is not None and outcomes.shown
+            for ended in rest:
+                remaining.add(ended)
+        self._drop_empty_database(former.database)
+
+    def _drop_empty_database(self, database: str) -> None:
+        if not any(collection.database == database for collection in self.memory.outcomes):
+            self.memory.databases.pop(database, None)

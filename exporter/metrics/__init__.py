@@ -1,0 +1,8 @@
+"""From a publication to exposition bytes."""
+
+from exporter.metrics.contract import CONTRACT, Metric, Part
+from exporter.metrics.exposition import Body, Exposition
+from exporter.metrics.own import Account
+from exporter.metrics.text import Format
+
+__all__ = ["CONTRACT", "Account", "Body", "Exposition", "Format", "Metric", "Part"]

@@ -1,0 +1,128 @@
+"""The exporter's own account, through prometheus_client: polls, inventory, limits, process."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import accumulate
+from typing import Final, TypeVar
+
+from prometheus_client import (
+    CollectorRegistry,
+    GCCollector,
+    PlatformCollector,
+    ProcessCollector,
+    disable_created_metrics,
+)
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.exposition import generate_latest
+from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
+from prometheus_client.registry import Collector
+
+from exporter import __version__
+from exporter.errors import KINDS
+from exporter.metrics import contract
+from exporter.metrics.contract import Metric
+from exporter.metrics.text import Format
+from exporter.snapshot import Snapshot
+from exporter.store import POLL_DURATION_BUCKETS, PollAccount, Publication
+
+_OPENMETRICS_END: Final = b"# EOF\n"
+
+Label = TypeVar("Label", bound=str)
+Family = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What is to be told of the exporter itself, as of one moment."""
+
+    publication: Publication
+    stale: bool
+    poll_interval: float
+    job_timeout: float
+    job_retention: float
+    inventory_last_success: float = 0.0
+    inventory_errors: Mapping[str, int] = field(default_factory=dict)
+    revision: str = ""
+
+
+class OwnMetrics(Collector):
+    """Renders the account. With ``process``, the standard process and Python families too."""
+
+    def __init__(self, account: Callable[[], Account], *, process: bool) -> None:
+        # Creation stamps would double the series of every counter, for nothing that anybody asks.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        self._account = account
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._registry.register(self)
+        if process:
+            ProcessCollector(registry=self._registry)
+            PlatformCollector(registry=self._registry)
+            GCCollector(registry=self._registry)
+
+    def collect(self) -> Iterable[Family]:
+        """Return the families, as prometheus_client wants them."""
+        account = self._account()
+        publication = account.publication
+        yield from _polling(publication.account)
+        yield from _snapshot(publication.snapshot, stale=account.stale)
+        yield _gauge(contract.INVENTORY_SUCCESS, account.inventory_last_success)
+        yield _counters(contract.INVENTORY_ERRORS, {kind: account.inventory_errors.get(kind, 0) for kind in KINDS})
+        yield _gauge(contract.INTERVAL, account.poll_interval)
+        yield _gauge(contract.SERVER_TIMEOUT, account.job_timeout)
+        yield _gauge(contract.SERVER_RETENTION, account.job_retention)
+        build = GaugeMetricFamily(contract.BUILD_INFO.name, contract.BUILD_INFO.help, labels=contract.BUILD_INFO.labels)
+        build.add_metric((__version__, account.revision, platform.python_version()), 1)
+        yield build
+
+    def render(self, format_: Format) -> bytes:
+        """Return exposition bytes, without OpenMetrics' end mark."""
+        if format_.openmetrics:
+            marked: bytes = generate_openmetrics(self._registry)
+            return marked.removesuffix(_OPENMETRICS_END)
+        text: bytes = generate_latest(self._registry)
+        return text
+
+
+def _polling(account: PollAccount) -> Iterable[Family]:
+    yield _gauge(contract.UP, account.up)
+    yield _gauge(contract.PARTIAL, account.partial)
+    yield _gauge(contract.LAST_ATTEMPT, account.last_attempt)
+    yield _gauge(contract.LAST_POLL_SUCCESS, account.last_success)
+    yield _counter(contract.POLLS, account.attempts)
+    yield _counter(contract.SKIPPED, account.skipped)
+    yield _counters(contract.POLL_ERRORS, account.errors)
+    yield _counters(contract.INVALID, account.problems)
+    buckets = _cumulated(account.duration_buckets)
+    yield HistogramMetricFamily(
+        contract.POLL_DURATION.name, contract.POLL_DURATION.help, buckets=buckets, sum_value=account.duration_sum
+    )
+
+
+def _snapshot(snapshot: Snapshot, *, stale: bool) -> Iterable[Family]:
+    yield _gauge(contract.STALE, stale)
+    yield _gauge(contract.SNAPSHOT_JOBS, snapshot.listed_jobs)
+    yield _gauge(contract.COLLECTIONS_FOLDED, snapshot.collections_folded)
+    yield _gauge(contract.SOURCES_FOLDED, snapshot.sources_folded)
+
+
+def _gauge(metric: Metric, value: float) -> GaugeMetricFamily:
+    return GaugeMetricFamily(metric.name, metric.help, value=float(value))
+
+
+def _counter(metric: Metric, value: float) -> CounterMetricFamily:
+    return CounterMetricFamily(metric.family, metric.help, value=value)
+
+
+def _counters(metric: Metric, values: Mapping[Label, int]) -> CounterMetricFamily:
+    family = CounterMetricFamily(metric.family, metric.help, labels=metric.labels)
+    for label, value in values.items():
+        family.add_metric((str(label),), value)
+    return family
+
+
+def _cumulated(buckets: Sequence[int]) -> list[tuple[str, float]]:
+    bounds = [*(str(bound) for bound in POLL_DURATION_BUCKETS), "+Inf"]
+    return list(zip(bounds, accumulate(buckets), strict=True))

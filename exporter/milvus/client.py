@@ -1,0 +1,126 @@
+"""Ask Milvus. Every call has a deadline; every failure is one of our errors; retrying is the next tick's work."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import grpc
+import grpc.aio
+from google.protobuf.message import DecodeError, Message
+
+from exporter import __version__, errors
+from exporter.milvus.channel import Channel, Credentials
+from exporter.milvus.pb import milvus_refresh_pb2 as pb
+from exporter.milvus.redact import safe_source
+from exporter.milvus.status import from_grpc, from_status
+from exporter.model import DescribedCollection, ShownCollection
+
+if TYPE_CHECKING:
+    from exporter.config import Settings
+
+_SERVICE: Final = "/milvus.proto.milvus.MilvusService/"
+# Below this a decode takes well under a millisecond: handing it to a thread would cost more.
+_DECODE_IN_THREAD_BYTES: Final = 256 * 1024
+
+# "Collection X is not an external collection": it exists.
+_NOT_EXTERNAL: Final = (105, 1100)
+
+Answer = TypeVar("Answer", bound=Message)
+
+
+class MilvusClient:
+    """The calls this exporter makes, over one channel. Times are seconds."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._channel = Channel(settings)
+        self._credentials = Credentials(settings)
+        self._source_style = settings.labels.source
+
+    async def close(self) -> None:
+        """Close the channel."""
+        await self._channel.close()
+
+    async def list_jobs(
+        self, *, timeout: float, database: str = "", collection: str = ""
+    ) -> pb.ListRefreshExternalCollectionJobsResponse:
+        """List refresh jobs: of all databases, or of one collection by name.
+
+        ``database`` filters only together with ``collection`` (docs/milvus.md, "The calls").
+        """
+        request = pb.ListRefreshExternalCollectionJobsRequest(db_name=database, collection_name=collection)
+        answer = pb.ListRefreshExternalCollectionJobsResponse
+        return await self._call("ListRefreshExternalCollectionJobs", request, answer, timeout)
+
+    async def list_databases(self, *, timeout: float) -> tuple[str, ...]:
+        """Return the names of the databases this user may see."""
+        answer = await self._call("ListDatabases", pb.ListDatabasesRequest(), pb.ListDatabasesResponse, timeout)
+        return tuple(answer.db_names)
+
+    async def show_collections(self, database: str, *, timeout: float) -> tuple[ShownCollection, ...]:
+        """Return the collections of one database that this user may see."""
+        request = pb.ShowCollectionsRequest(db_name=database)
+        answer = await self._call("ShowCollections", request, pb.ShowCollectionsResponse, timeout)
+        created = list(answer.created_utc_timestamps) or [0] * len(answer.collection_ids)
+        shown = zip(answer.collection_names, answer.collection_ids, created, strict=False)
+        return tuple(ShownCollection(name, id_, stamp / 1000 if stamp > 0 else None) for name, id_, stamp in shown)
+
+    async def describe_collection(self, database: str, name: str, *, timeout: float) -> DescribedCollection:
+        """Describe one collection by name."""
+        request = pb.DescribeCollectionRequest(db_name=database, collection_name=name)
+        answer = await self._call("DescribeCollection", request, pb.DescribeCollectionResponse, timeout)
+        schema = answer.schema
+        # The source is empty until a first refresh supplies it; a mapped field tells an external collection.
+        external = bool(schema.external_source) or any(field.external_field for field in schema.fields)
+        return DescribedCollection(
+            external, tuple(answer.aliases), safe_source(schema.external_source, self._source_style)
+        )
+
+    async def server_version(self, *, timeout: float) -> str:
+        """Return the server's version text."""
+        answer = await self._call("GetVersion", pb.GetVersionRequest(), pb.GetVersionResponse, timeout)
+        return str(answer.version)
+
+    async def connect(self, *, timeout: float) -> str:
+        """Introduce ourselves, as every Milvus client does, and return the server's version text."""
+        request = pb.ConnectRequest(
+            client_info=pb.ClientInfo(sdk_type="milvus-refresh-exporter", sdk_version=__version__)
+        )
+        answer = await self._call("Connect", request, pb.ConnectResponse, timeout)
+        return str(answer.server_info.build_tags)
+
+    async def _call(self, method: str, request: Message, answer: type[Answer], timeout: float) -> Answer:
+        raw = await self._raw_call(method, request, timeout)
+        if len(raw) > _DECODE_IN_THREAD_BYTES:
+            message = await asyncio.to_thread(_decode, answer, raw)
+        else:
+            message = _decode(answer, raw)
+        status: Any = message
+        failed = from_status(status.status)
+        if failed is not None:
+            raise failed
+        return message
+
+    async def _raw_call(self, method: str, request: Message, timeout: float) -> bytes:
+        call = self._channel.current().unary_unary(_SERVICE + method)
+        await self._channel.drop_retired()
+        try:
+            raw: bytes = await call(
+                request.SerializeToString(),
+                timeout=max(timeout, 0.001),
+                metadata=self._credentials.metadata(),
+                wait_for_ready=False,
+            )
+        except grpc.aio.AioRpcError as error:
+            raise from_grpc(error.code(), error.details() or "") from None
+        return raw
+
+
+def _decode(answer: type[Answer], raw: bytes) -> Answer:
+    # A bare OK with nothing in it is what some HTTP ingresses make of a call: proto3 would read it as success.
+    if not raw:
+        raise errors.BadResponse("OK without a message")
+    try:
+        return answer.FromString(raw)
+    except DecodeError:
+        raise errors.BadResponse(f"{len(raw)} bytes that are no {answer.DESCRIPTOR.name}") from None

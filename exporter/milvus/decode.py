@@ -1,0 +1,200 @@
+"""Translate job records at the door, and only those that are new or have changed.
+
+Most of a listing is yesterday's ended jobs. A record that says what it said at the last poll is recognised by a few
+numbers and never becomes an object, so a poll costs what has changed (docs/milvus.md, "Retention").
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from exporter.milvus.pb import milvus_refresh_pb2 as pb
+from exporter.milvus.reasons import classify
+from exporter.milvus.redact import SourceStyle, safe_reason, safe_source
+from exporter.model import FailureClass, Job, Problem, State
+
+Record = pb.RefreshExternalCollectionJobInfo
+Fingerprint = int | tuple[int, int, int, str]
+ReasonStyle = Literal["safe", "none"]
+
+_STATES: Final = {
+    pb.RefreshPending: State.PENDING,
+    pb.RefreshInProgress: State.IN_PROGRESS,
+    pb.RefreshCompleted: State.COMPLETED,
+    pb.RefreshFailed: State.FAILED,
+}
+_ENDED: Final = frozenset({int(pb.RefreshCompleted), int(pb.RefreshFailed)})
+# Host clocks differ by seconds, in bad cases by hours. A stamp further ahead than this is no time at all.
+_MAX_AHEAD_SECONDS: Final = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """One listing in our words."""
+
+    changed: tuple[Job, ...]
+    """New jobs and jobs that differ from the last listing; half-written ones each time."""
+    gone: tuple[int, ...]
+    """Ids that an earlier listing had and this one has not."""
+    problems: Counter[Problem]
+    """Impossible values met for the first time, each once per job id."""
+    total: int
+    """Jobs in the listing, each id once."""
+
+
+class ListingDecoder:
+    """Remembers what the last listing said of each job, by id."""
+
+    def __init__(self, *, source_style: SourceStyle = "path", reason_style: ReasonStyle = "safe") -> None:
+        self._source_style = source_style
+        self._reason_style = reason_style
+        self._known: dict[int, Fingerprint] = {}
+        self._reported: dict[int, set[Problem]] = {}
+
+    def whole(self, records: Sequence[Record], now: float) -> Decoded:
+        """Decode a listing of everything. ``now`` in epoch seconds."""
+        return self._decode(records, now, scope=None)
+
+    def part(self, records: Sequence[Record], now: float, scope: Iterable[int]) -> Decoded:
+        """Decode the listing of one collection, ``scope`` being the ids it is known to have had."""
+        return self._decode(records, now, scope=frozenset(scope))
+
+    def start_over(self, listed: Iterable[int]) -> None:
+        """Take every record as changed next time, and every id in ``listed`` as one that an earlier listing had."""
+        self._known = dict.fromkeys((*self._known, *listed), -1)
+
+    def _decode(self, records: Sequence[Record], now: float, scope: frozenset[int] | None) -> Decoded:
+        problems: Counter[Problem] = Counter()
+        seen: set[int] = set()
+        fresh: list[tuple[Record, Fingerprint]] = []
+        known = self._known
+        for record in records:
+            job_id = record.job_id
+            seen.add(job_id)
+            print_ = _fingerprint(record)
+            if known.get(job_id) != print_ or _half_written(print_):
+                fresh.append((record, print_))
+        if len(seen) < len(records):
+            fresh = self._settle_duplicates(records, problems)
+        changed = tuple(self._translate(record, print_, now, problems) for record, print_ in fresh)
+        gone = tuple((known.keys() if scope is None else scope & known.keys()) - seen)
+        for job_id in gone:
+            del known[job_id]
+            self._reported.pop(job_id, None)
+        return Decoded(changed, gone, problems, len(seen))
+
+    def _settle_duplicates(
+        self, records: Sequence[Record], problems: Counter[Problem]
+    ) -> list[tuple[Record, Fingerprint]]:
+        """Return what is new or has changed, each id once: of a job listed twice, the record furthest along."""
+        best: dict[int, Record] = {}
+        for record in records:
+            other = best.get(record.job_id)
+            if other is not None:
+                self._report(record.job_id, Problem.DUPLICATE_JOB_ID, problems)
+            if other is None or _how_far(record) > _how_far(other):
+                best[record.job_id] = record
+        prints = ((record, _fingerprint(record)) for record in best.values())
+        return [(r, p) for r, p in prints if self._known.get(r.job_id) != p or _half_written(p)]
+
+    def _translate(self, record: Record, print_: Fingerprint, now: float, problems: Counter[Problem]) -> Job:
+        job_id = record.job_id
+        again = self._known.get(job_id) == print_
+        self._known[job_id] = print_
+        found: list[Problem] = [] if job_id else [Problem.MISSING_JOB_ID]
+        state = _state(record.state, found)
+        start = _stamp(record.start_time, now, found)
+        end = _end(record.end_time, start, state, now, found)
+        half_written = state is State.FAILED and end is None and not record.reason
+        # At first sight Milvus may be about to write the end; at the second it is missing.
+        if state.ended and end is None and record.end_time == 0 and (again or not half_written):
+            found.append(Problem.ENDED_WITHOUT_END_TIME)
+        job = Job(
+            job_id=job_id,
+            name=record.collection_name,
+            state=state,
+            progress=_progress(record.progress, found),
+            source=safe_source(record.external_source, self._source_style),
+            start=start,
+            end=end,
+            failure_class=_failure_class(state, record.reason),
+            reason=safe_reason(record.reason) if self._reason_style == "safe" else "",
+            half_written=half_written,
+        )
+        for problem in found:
+            self._report(job_id, problem, problems)
+        return job
+
+    def _report(self, job_id: int, problem: Problem, problems: Counter[Problem]) -> None:
+        reported = self._reported.setdefault(job_id, set())
+        if problem not in reported:
+            reported.add(problem)
+            problems[problem] += 1
+
+
+def _fingerprint(record: Record) -> Fingerprint:
+    """Return a few numbers that differ when the record says something new.
+
+    An ended job with its end written never changes again; an active or half-written one may still get a reason.
+    """
+    state, end = record.state, record.end_time
+    if state in _ENDED and end > 0:
+        return int(end * 8 + state)
+    return (int(state), record.progress, end, record.reason)
+
+
+def _half_written(print_: Fingerprint) -> bool:
+    return isinstance(print_, tuple) and print_[0] == pb.RefreshFailed and print_[2] <= 0 and not print_[3]
+
+
+def _how_far(record: Record) -> tuple[bool, int, int, int]:
+    return (record.state in _ENDED, record.end_time, record.progress, record.state)
+
+
+def _state(number: int, found: list[Problem]) -> State:
+    state = _STATES.get(number)  # type: ignore[call-overload]  # an open enum: any int32 can stand here
+    if state is None:
+        found.append(Problem.UNKNOWN_STATE)
+        return State.UNKNOWN
+    return State(state)
+
+
+def _progress(percent: int, found: list[Problem]) -> float:
+    if not 0 <= percent <= 100:  # noqa: PLR2004
+        found.append(Problem.PROGRESS_OUT_OF_RANGE)
+    return min(max(percent, 0), 100) / 100
+
+
+def _stamp(milliseconds: int, now: float, found: list[Problem]) -> float | None:
+    """Return epoch seconds; None for 0, which is "not set", and for what cannot be a time."""
+    if milliseconds == 0:
+        return None
+    if milliseconds < 0:
+        found.append(Problem.NEGATIVE_TIME)
+        return None
+    seconds = milliseconds / 1000
+    if seconds > now + _MAX_AHEAD_SECONDS:
+        found.append(Problem.TIME_OUT_OF_RANGE)
+        return None
+    return seconds
+
+
+def _end(milliseconds: int, start: float | None, state: State, now: float, found: list[Problem]) -> float | None:
+    if not state.ended:
+        if milliseconds != 0:
+            found.append(Problem.ACTIVE_WITH_END_TIME)
+        return None
+    end = _stamp(milliseconds, now, found)
+    if end is not None and start is not None and end < start:
+        found.append(Problem.END_BEFORE_START)
+        return start
+    return end
+
+
+def _failure_class(state: State, reason: str) -> FailureClass | None:
+    if state is State.FAILED or (reason and not state.ended):
+        return classify(reason)
+    return None

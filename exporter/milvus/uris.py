@@ -1,0 +1,91 @@
+"""One URI, or what stands in for one, without its secrets.
+
+User info, query and fragment go. The text need not be a well-formed URI: Milvus checks a source when it is
+submitted, but older servers did not, and a failure reason echoes whatever was typed. Where it cannot be told
+whether a part is a password or a path, the part is hidden (docs/milvus.md, "What Milvus does not redact").
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Final, NamedTuple
+
+HIDDEN: Final = "***"
+
+# Percent-encoded delimiters, also encoded more than once. Strictly they are data; but a pre-signed URL that was
+# escaped as a whole is a likelier finding in a source than a folder named with a question mark.
+_ENCODED: Final = re.compile(r"%(?:25)*+(40|3[fF]|23)")
+_DELIMITER: Final = {"40": "@", "3f": "?", "23": "#"}
+_PREFIX: Final = re.compile(r"(?:[^/?#@:]*+:)?/++")
+_AUTHORITY_END: Final = re.compile(r"[/?#]|\Z")
+_QUERY: Final = re.compile(r"[?#]|\Z")
+_ENCODED_COLON: Final = re.compile(r"%(?:25)*+3a", re.IGNORECASE)
+_HOST_AND_PORT: Final = re.compile(r"(?:\[[0-9A-Fa-f:.%\w]{0,64}\]|[^:]*+)(?::\d{0,5})?")
+
+
+class SafeUri(NamedTuple):
+    """The parts that can be shown: ``s3://`` + ``bucket`` + ``/key``; the prefix of a bare path is empty or a slash."""
+
+    prefix: str
+    authority: str
+    path: str
+
+    @property
+    def text(self) -> str:
+        """The whole, ready to show. Never holds ``@``, ``?`` or ``#``."""
+        return "".join(self)
+
+
+def strip_uri(raw: str) -> SafeUri:
+    """Return the parts of one URI or bare path that hold no user info, query or fragment."""
+    text = _ENCODED.sub(lambda found: _DELIMITER[found[1].lower()], raw).replace("\\", "/")
+    prefix = _PREFIX.match(text)
+    rest = text[prefix.end() :] if prefix else text
+    safe = _strip_rest(prefix[0] if prefix else "", rest)
+    if not prefix and _PREFIX.match(safe.text):
+        # User info stood before the scheme: what is left has become a URI and is judged as one.
+        return strip_uri(safe.text)
+    return safe
+
+
+def _strip_rest(prefix: str, rest: str) -> SafeUri:
+    """Judge by where the last ``@`` stands, because passwords can hold every delimiter."""
+    at = rest.rfind("@")
+    end = _first(_AUTHORITY_END, rest)
+    query = _first(_QUERY, rest)
+    authority = rest[:end]
+    if at > query:
+        hides_password = _hides_password(authority) and "@" not in authority
+        if query == end or hides_password:
+            return SafeUri(prefix, HIDDEN, "")
+        return _strip_rest(prefix, rest[:query])
+    if at > end:
+        if "@" in authority or _hides_password(authority):
+            return SafeUri(prefix, HIDDEN, "/" + rest[at + 1 : query])
+        return SafeUri(prefix, authority, f"/{HIDDEN}/" + rest[at + 1 : query])
+    authority = authority[at + 1 :]
+    if ":" in prefix and _hides_password(authority):
+        return SafeUri(prefix, HIDDEN, "")
+    return SafeUri(prefix, authority, rest[end:query])
+
+
+def _first(pattern: re.Pattern[str], text: str) -> int:
+    found = pattern.search(text)
+    return found.start() if found else len(text)
+
+
+def _hides_password(authority: str) -> bool:
+    """Whether what follows the colon is no port, but a password whose ``@`` is elsewhere or was cut off."""
+    if ":" not in authority:
+        return _ENCODED_COLON.search(authority) is not None
+    # An S3 access point is addressed by its ARN.
+    return not (authority.startswith("arn:") or _HOST_AND_PORT.fullmatch(authority) or _is_ip(authority))
+
+
+def _is_ip(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True

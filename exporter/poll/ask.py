@@ -1,0 +1,89 @@
+"""Ask for the jobs: all at once; one collection after the other where one broken job makes Milvus refuse the whole."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from exporter import errors
+from exporter.clock import Clock
+from exporter.milvus.decode import Record
+from exporter.model import Collection
+
+_AT_ONCE: Final = 8
+
+
+class Listing(Protocol):
+    """An answer with job records."""
+
+    @property
+    def jobs(self) -> Sequence[Record]:
+        """Return the records."""
+
+
+class JobSource(Protocol):
+    """The one call a poll makes. Times are seconds; failures are :class:`errors.MilvusError`."""
+
+    async def list_jobs(self, *, timeout: float, database: str = "", collection: str = "") -> Listing:
+        """List jobs: of all databases, or of one collection by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """A moment on the monotonic clock by which all calls of one poll must have ended."""
+
+    clock: Clock
+    at: float
+
+    @property
+    def left(self) -> float:
+        """Return the seconds that are left, never below 0."""
+        return max(0.0, self.at - self.clock.monotonic())
+
+
+@dataclass(frozen=True, slots=True)
+class ByName:
+    """What listing collections by name has brought."""
+
+    listed: Mapping[Collection, Sequence[Record]] = field(default_factory=dict)
+    gone: frozenset[Collection] = frozenset()
+    """Milvus has no collection of that name, or no such database."""
+    failed: frozenset[Collection] = frozenset()
+    """Refused, or not reached within the deadline."""
+
+
+async def list_by_name(source: JobSource, collections: Iterable[Collection], deadline: Deadline) -> ByName:
+    """List collections one by one, a few at a time, until the deadline. Raises nothing."""
+    listed: dict[Collection, Sequence[Record]] = {}
+    gone: set[Collection] = set()
+    failed: set[Collection] = set()
+    gate = asyncio.Semaphore(_AT_ONCE)
+
+    async def one(collection: Collection) -> None:
+        async with gate:
+            if deadline.left <= 0:
+                failed.add(collection)
+                return
+            try:
+                answer = await source.list_jobs(
+                    timeout=deadline.left, database=collection.database, collection=collection.name
+                )
+            except (errors.CollectionGone, errors.DatabaseGone):
+                gone.add(collection)
+            except errors.MilvusError:
+                failed.add(collection)
+            else:
+                listed[collection] = answer.jobs
+
+    await asyncio.gather(*(one(collection) for collection in collections))
+    return ByName(listed, frozenset(gone), frozenset(failed))
+
+
+def rotated(collections: Sequence[Collection], start: int) -> list[Collection]:
+    """Return the collections beginning with number ``start``: each poll goes on where the last one stopped."""
+    if not collections:
+        return []
+    start %= len(collections)
+    return [*collections[start:], *collections[:start]]

@@ -1,0 +1,96 @@
+"""When to poll: one at a time, missed ticks made up for once, in UTC, whatever steps the wall clock makes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Final
+
+from apscheduler.events import EVENT_JOB_MAX_INSTANCES, JobSubmissionEvent
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.interval import IntervalTrigger
+
+from exporter.clock import Clock
+
+Work = Callable[[], Awaitable[None]]
+
+_STEP_SECONDS: Final = 2.0
+"""A difference between the two clocks beyond this is a step, not the drift that NTP slews away."""
+_WATCH_SECONDS: Final = 1.0
+
+log = logging.getLogger("exporter.schedule")
+
+
+class Schedule:
+    """Runs work on a timer. ``skipped`` is told of each tick that found its work still running."""
+
+    def __init__(self, clock: Clock, skipped: Callable[[str], None]) -> None:
+        self._clock = clock
+        self._skipped = skipped
+        self._offset = 0.0
+        self._watch: asyncio.TimerHandle | None = None
+        self._running: set[asyncio.Task[None]] = set()
+        # Its own word for a skipped tick is a warning each time; ours is a counter.
+        logging.getLogger("apscheduler").setLevel(logging.ERROR)
+        self._scheduler = AsyncIOScheduler(
+            timezone=UTC,
+            job_defaults={"max_instances": 1, "coalesce": True, "misfire_grace_time": None},
+        )
+        self._scheduler.add_listener(self._on_skip, EVENT_JOB_MAX_INSTANCES)
+
+    @property
+    def running(self) -> bool:
+        """Return whether the timer runs."""
+        return bool(self._scheduler.running)
+
+    def every(self, seconds: float, name: str, work: Work, *, at_once: bool) -> None:
+        """Add work. ``at_once``: the first time is now, and otherwise in ``seconds``."""
+        first = {"next_run_time": datetime.now(UTC)} if at_once else {}
+        trigger = IntervalTrigger(seconds=seconds, timezone=UTC)
+        self._scheduler.add_job(self._run, trigger, args=(name, work), id=name, name=name, **first)
+
+    def start(self) -> None:
+        """Start the timer on the running loop."""
+        self._offset = self._clock.wall() - self._clock.monotonic()
+        self._scheduler.start()
+        self._look_at_clock()
+
+    async def stop(self) -> None:
+        """Stop the timer and break off what runs."""
+        if self._watch is not None:
+            self._watch.cancel()
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=False)
+        for task in self._running:
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+
+    async def _run(self, name: str, work: Work) -> None:
+        task = asyncio.current_task()
+        if task is None:
+            return
+        self._running.add(task)
+        try:
+            await work()
+        except Exception:  # whatever it is, the next tick comes
+            log.exception("%s failed inside the exporter", name)  # its traceback shows at debug level only
+        finally:
+            self._running.discard(task)
+
+    def _on_skip(self, event: JobSubmissionEvent) -> None:
+        self._skipped(event.job_id)
+
+    def _look_at_clock(self) -> None:
+        """Run everything at once after a step of the wall clock, which the timer's next run is reckoned by.
+
+        Stepped back by an hour, it would sleep for that hour.
+        """
+        offset = self._clock.wall() - self._clock.monotonic()
+        if abs(offset - self._offset) > _STEP_SECONDS:
+            log.warning("the clock has been stepped by %.0f s", offset - self._offset)
+            self._offset = offset
+            for job in self._scheduler.get_jobs():
+                job.modify(next_run_time=datetime.now(UTC))
+        self._watch = asyncio.get_running_loop().call_later(_WATCH_SECONDS, self._look_at_clock)

@@ -1,0 +1,144 @@
+"""Which path answers what.
+
+A table of exact paths: whatever is not spelled as in the table is 404, so there is no second way to write a path that
+a proxy in front might judge differently.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
+
+from exporter.errors import UsageError
+from exporter.web.landing import LandingFacts, landing_page
+from exporter.web.reply import Application, Message, Receive, Reply, Send, send_reply, text_reply
+
+HEALTHY: Final = "/-/healthy"
+READY: Final = "/-/ready"
+ALWAYS_ANSWERED: Final = frozenset({HEALTHY.encode(), READY.encode()})
+"""Never refused for being too many: a busy exporter is not a dead one."""
+
+_TELEMETRY_PATH: Final = re.compile(r"(/[A-Za-z0-9._~-]+)+")
+_METHODS: Final = ("GET", "HEAD")
+
+log = logging.getLogger("exporter.web")
+
+Handler = Callable[[Message], Awaitable[Reply]]
+
+
+def create_app(
+    *,
+    metrics: Callable[[str, str], Awaitable[Reply]],
+    healthy: Callable[[], bool],
+    ready: Callable[[], bool],
+    config_text: Callable[[], str],
+    status: Callable[[], LandingFacts],
+    telemetry_path: str,
+) -> Application:
+    """Build the ASGI application.
+
+    ``metrics`` is given the texts of the Accept and Accept-Encoding headers (empty where absent). Raises
+    :class:`exporter.errors.UsageError` for a telemetry path that is no path or belongs to something else.
+    """
+
+    async def serve_metrics(scope: Message) -> Reply:
+        return await metrics(_header(scope, b"accept"), _header(scope, b"accept-encoding"))
+
+    async def serve_landing(_: Message) -> Reply:
+        return landing_page(status())
+
+    async def serve_config(_: Message) -> Reply:
+        return Reply(200, "text/yaml; charset=utf-8", (config_text().encode(),))
+
+    table: dict[str, Handler] = {
+        "/": serve_landing,
+        "/config": serve_config,
+        HEALTHY: _probe(healthy, "healthy", "not healthy: the poll loop does not run"),
+        READY: _probe(ready, "ready", "not ready: the first poll has not finished"),
+    }
+    _check_telemetry_path(telemetry_path, table)
+    table[telemetry_path] = serve_metrics
+    return _application({path.encode(): handler for path, handler in table.items()})
+
+
+def limit_requests(app: Application, at_once: int) -> Application:
+    """Answer 503 while ``at_once`` requests are under way. Health and readiness neither wait nor count."""
+    under_way = 0
+
+    async def limited(scope: Message, receive: Receive, send: Send) -> None:
+        nonlocal under_way
+        if _path(scope) in ALWAYS_ANSWERED:
+            await app(scope, receive, send)
+            return
+        if under_way >= at_once:
+            await send_reply(text_reply(503, "too many requests at once", ("retry-after", "1")), send)
+            return
+        under_way += 1
+        try:
+            await app(scope, receive, send)
+        finally:
+            under_way -= 1
+
+    return limited
+
+
+def _check_telemetry_path(path: str, taken: Mapping[str, Handler]) -> None:
+    if path == "/":
+        return
+    right = "right would be a path such as /metrics, of letters, digits and ._~- without a slash at the end"
+    if not _TELEMETRY_PATH.fullmatch(path):
+        raise UsageError((f"web.telemetry_path: {path!r} is no path; {right}",))
+    if path in taken or path.startswith("/-/"):
+        raise UsageError((f"web.telemetry_path: {path!r} belongs to another page; {right}",))
+
+
+def _probe(check: Callable[[], bool], good: str, bad: str) -> Handler:
+    async def answer(_: Message) -> Reply:
+        return text_reply(200, good) if check() else text_reply(503, bad)
+
+    return answer
+
+
+def _application(table: Mapping[bytes, Handler]) -> Application:
+    async def application(scope: Message, receive: Receive, send: Send) -> None:  # noqa: ARG001  # no body is ever read
+        if scope["type"] != "http":
+            raise ValueError("only HTTP is served here")
+        reply = await _reply(table.get(_path(scope)), scope)
+        try:
+            await send_reply(reply, send, head_only=scope["method"] == "HEAD")
+        except Exception as error:
+            _log_failure(scope, error)
+            raise  # the start of the answer may be out: only closing the connection tells the caller
+
+    return application
+
+
+async def _reply(handler: Handler | None, scope: Message) -> Reply:
+    if handler is None:
+        return text_reply(404, "not found")
+    if scope["method"] not in _METHODS:
+        return text_reply(405, "method not allowed", ("allow", ", ".join(_METHODS)))
+    try:
+        return await handler(scope)
+    except Exception as error:  # noqa: BLE001  # a fault of one page must not look like a dead exporter
+        _log_failure(scope, error)
+        return text_reply(500, "internal error")
+
+
+def _log_failure(scope: Message, error: Exception) -> None:
+    # The path is one of the table's, so nothing of the caller's gets into the log; the error's own text could be anybody's.
+    log.error("could not answer %s: %s", _path(scope).decode("ascii", "replace"), type(error).__name__)
+    log.debug("traceback", exc_info=error)
+
+
+def _path(scope: Message) -> bytes:
+    """Return the path as it was sent, without the query; percent escapes stay as they are."""
+    path: bytes = scope["raw_path"]
+    return path
+
+
+def _header(scope: Message, name: bytes) -> str:
+    """Return the value of a header, several ones joined as one list, "" where there is none."""
+    return ", ".join(value.decode("latin-1") for key, value in scope["headers"] if key == name)

@@ -1,0 +1,203 @@
+"""One connection, bounded.
+
+uvicorn's HTTP protocol has a time-out between requests and nothing else: a caller that sends half a request line
+keeps its connection for ever, headers and bodies may be of any size, a reader that stops reading holds an answer for
+ever, and a flood of pipelined requests becomes a flood of objects. There is no setting or hook for these, so this is the one
+class in the project that inherits (docs/decisions/0004-http-server.md). It leans on as little of uvicorn as it can: asyncio's
+protocol callbacks, httptools' parser callbacks, and from uvicorn itself ``on_response_complete``,
+``send_400_response``, ``connections``, ``cycle.keep_alive`` and ``headers``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any, Final
+
+from uvicorn import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from exporter.web.bounds import Bounds
+from exporter.web.reply import encode_headers, text_reply
+
+_REASON: Final = {
+    400: "Bad Request",
+    413: "Content Too Large",
+    431: "Request Header Fields Too Large",
+    503: "Service Unavailable",
+}
+
+
+def _silent() -> logging.Logger:
+    """Return a logger that says nothing.
+
+    uvicorn warns for each malformed request and prints a traceback for each request it cancels: any caller could fill the
+    log. What is worth a line is logged by ``exporter.web.app``.
+    """
+    logger = logging.Logger("exporter.web.protocol", logging.CRITICAL + 1)
+    logger.propagate = False
+    return logger
+
+
+class _RefusedError(Exception):
+    """Raised through the parser, which stops at the first error of a callback."""
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """uvicorn's connection with bounds. One timer, armed anew at each turn: head, answer, idle, head, ..."""
+
+    def __init__(
+        self,
+        config: Config,
+        state: ServerState,
+        app_state: dict[str, Any],
+        *,
+        bounds: Bounds,
+        on_lost: Callable[[], None],
+    ) -> None:
+        super().__init__(config, state, app_state)
+        self.logger = self.access_logger = _SILENT
+        self.access_log = False
+        self._bounds = bounds
+        self._on_lost = on_lost
+        self._timer: asyncio.TimerHandle | None = None
+        self._heads = 0  # read to their end, on this connection
+        self._unanswered = 0  # of these
+        self._in_head = False
+        self._piecewise = 0  # bytes of this head, by its complete pieces
+        self._unfinished = 0  # bytes received since the last complete head
+        self._refusal = 400
+        self._refused = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        """Start the clock for the first request, or say that there are too many connections."""
+        super().connection_made(transport)
+        if len(self.connections) > self._bounds.connections:
+            # Not lingering: a flood would otherwise hold a descriptor each for that long.
+            self._refused = True
+            transport.write(_refusal_bytes(503))
+            transport.close()
+            return
+        self._wait(self._bounds.head_timeout)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection."""
+        self._cancel()
+        super().connection_lost(exc)
+        self._on_lost()
+
+    def data_received(self, data: bytes) -> None:
+        """Parse, unless the caller has been refused; a head that is too long is refused before it is complete."""
+        if self._refused or self.transport.is_closing():
+            return
+        if not self._unanswered and not self._in_head and not self._unfinished:
+            self._wait(self._bounds.head_timeout)
+        heads = self._heads
+        super().data_received(data)
+        self._unfinished = self._unfinished + len(data) if heads == self._heads else 0
+        if self._in_head and self._unfinished > self._bounds.head_bytes and not self._refused:
+            self._refuse(431)
+
+    def on_message_begin(self) -> None:
+        """A request's first byte."""
+        self._in_head = True
+        self._piecewise = 0
+        super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        """Count, then keep."""
+        self._count(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Count, then keep."""
+        self._count(len(name) + len(value) + len(": \r\n"))
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """Judge the head; start the answer and its clock."""
+        self._in_head = False
+        has_body = self._judge_body()
+        if self._unanswered >= self._bounds.pipelined:
+            raise _RefusedError
+        super().on_headers_complete()
+        self._heads += 1
+        self._unanswered += 1
+        if self._unanswered == 1:
+            self._wait(self._bounds.answer_timeout)
+        if has_body or self.parser.should_upgrade() or not self.parser.should_keep_alive():
+            # After these the parser can no longer be trusted to find the next request.
+            self.cycle.keep_alive = False
+
+    def on_body(self, body: bytes) -> None:
+        """Drop it: no page reads a body, so none is collected."""
+
+    def on_response_complete(self) -> None:
+        """Go on to the next request, or to waiting for one."""
+        self._unanswered -= 1
+        super().on_response_complete()
+        if self.transport.is_closing():
+            return  # the answer's clock runs on: what is still in the buffer may never be read
+        self._wait(self._bounds.answer_timeout if self._unanswered else self._bounds.idle_timeout)
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002  # uvicorn's text; ours names the bound
+        """Answer what the parser did not accept."""
+        self._refuse(self._refusal)
+
+    def _judge_body(self) -> bool:
+        """Return whether a body follows. Refuses one that says it is too large."""
+        for name, value in self.headers:
+            if name == b"transfer-encoding":
+                return True
+            if name == b"content-length" and int(value) > 0:
+                if int(value) > self._bounds.body_bytes:
+                    self._refusal = 413
+                    raise _RefusedError
+                return True
+        return False
+
+    def _count(self, size: int) -> None:
+        self._piecewise += size
+        if self._piecewise > self._bounds.head_bytes:
+            self._refusal = 431
+            raise _RefusedError
+
+    def _refuse(self, status: int) -> None:
+        """Say why and stop. Reads on without looking for a moment: a reset would take the answer away from the caller."""
+        self._refused = True
+        if self._unanswered:
+            self.transport.abort()  # in the middle of another answer there is no place for this one
+            return
+        self.transport.write(_refusal_bytes(status))
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+            self._wait(self._bounds.linger)
+        else:
+            self.transport.close()
+
+    def _wait(self, seconds: float) -> None:
+        self._cancel()
+        self._timer = self.loop.call_later(seconds, self._expire)
+
+    def _cancel(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _expire(self) -> None:
+        self._timer = None
+        if self.transport.is_closing() or self.transport.get_write_buffer_size():
+            self.transport.abort()  # close would wait for a reader that does not read
+        else:
+            self.transport.close()
+
+
+_SILENT: Final = _silent()
+
+
+def _refusal_bytes(status: int) -> bytes:
+    reply = text_reply(status, _REASON[status].lower(), ("connection", "close"))
+    head = b"".join(b"%s: %s\r\n" % header for header in encode_headers(reply))
+    return b"HTTP/1.1 %d %s\r\n%s\r\n%s" % (status, _REASON[status].encode(), head, b"".join(reply.chunks))

@@ -1,0 +1,79 @@
+"""What a handler answers, and how it goes out: the headers every answer has, the body in pieces."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[Message, Receive, Send], Awaitable[None]]
+"""An ASGI application."""
+
+PIECE: Final = 256 * 1024
+"""Bytes handed to the transport at once. Less costs calls; all at once keeps a copy of the rest for every slow reader,
+and plain asyncio copies that rest again with every write (docs/decisions/0004-http-server.md)."""
+
+CONTENT_SECURITY_POLICY: Final = "content-security-policy"
+POLICY: Final = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+SECURITY: Final = (
+    (CONTENT_SECURITY_POLICY, POLICY),
+    ("x-content-type-options", "nosniff"),
+    ("referrer-policy", "no-referrer"),
+    ("x-frame-options", "DENY"),
+    ("cache-control", "no-store"),
+)
+"""On every answer, unless the reply itself has another value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One answer. The chunks together are the body; they are sent as they are, never joined into one."""
+
+    status: int
+    content_type: str
+    chunks: Sequence[bytes]
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+def text_reply(status: int, text: str, *headers: tuple[str, str]) -> Reply:
+    """Return one line of plain text."""
+    return Reply(status, "text/plain; charset=utf-8", (f"{text}\n".encode(),), headers)
+
+
+def pieces(chunks: Sequence[bytes]) -> Iterator[bytes | memoryview]:
+    """Yield the chunks in order, small ones joined and large ones cut, at most ``PIECE`` bytes each."""
+    small: list[bytes] = []
+    size = 0
+    for chunk in chunks:
+        if size + len(chunk) > PIECE and small:
+            yield b"".join(small)
+            small, size = [], 0
+        if len(chunk) > PIECE:
+            view = memoryview(chunk)
+            yield from (view[start : start + PIECE] for start in range(0, len(chunk), PIECE))
+        else:
+            small.append(chunk)
+            size += len(chunk)
+    if small:
+        yield small[0] if len(small) == 1 else b"".join(small)
+
+
+def encode_headers(reply: Reply) -> list[tuple[bytes, bytes]]:
+    """Return all headers of an answer. ``content-length`` is the whole body's, also for HEAD."""
+    headers = dict(SECURITY)
+    headers["content-type"] = reply.content_type
+    headers["content-length"] = str(sum(map(len, reply.chunks)))
+    headers.update((name.lower(), value) for name, value in reply.headers)
+    return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+
+
+async def send_reply(reply: Reply, send: Send, *, head_only: bool = False) -> None:
+    """Send an answer. Waits whenever the transport's buffer is full, so a slow reader costs a piece and not the body."""
+    await send({"type": "http.response.start", "status": reply.status, "headers": encode_headers(reply)})
+    if not head_only:
+        for piece in pieces(reply.chunks):
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+    await send({"type": "http.response.body", "body": b"", "more_body": False})

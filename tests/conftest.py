@@ -1,0 +1,27 @@
+"""What holds for every test: no settings from outside, and properties that do not fail for a slow machine."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from hypothesis import settings
+from peers.parts import FOLDER, generations
+
+settings.register_profile("steady", deadline=None)
+settings.load_profile("steady")
+
+
+def pytest_report_header() -> list[str]:
+    """Say which real parts the run will meet."""
+    parts = sorted(path.parent.name for path in FOLDER.glob("*/.complete"))
+    required = "required" if os.environ.get("MRE_REQUIRE_PARTS") == "1" else "optional"
+    found = f"promtool of {', '.join(generations('promtool')) or 'nowhere'}; fetched: {', '.join(parts) or 'nothing'}"
+    return [f"real parts ({required}): {found}"]
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A developer's own MILVUS_URI must not reach a test."""
+    for name in [name for name in os.environ if name.startswith("MILVUS_")]:
+        monkeypatch.delenv(name)
