@@ -7,13 +7,14 @@ ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PYTHONDONTWRITEBYTECODE=1
 RUN python -m venv /opt/exporter
 COPY pyproject.toml README.md LICENSE CHANGELOG.md ./
 COPY exporter ./exporter
+ARG REVISION=""
 # The last stage gets this environment and nothing else: no pip in it, no sources beside it.
-RUN /opt/exporter/bin/python -m pip install . \
- && /opt/exporter/bin/python -m compileall -q /opt/exporter/lib \
+RUN printf '%s\n' "${REVISION}" > exporter/REVISION \
+ && /opt/exporter/bin/python -m pip install . \
  && /opt/exporter/bin/python -m pip uninstall --yes pip setuptools
 
 FROM ${BASE}
-ARG REVISION=unknown
+ARG REVISION=""
 LABEL org.opencontainers.image.title="milvus-refresh-exporter" \
       org.opencontainers.image.description="Prometheus exporter for the refresh jobs of Milvus external collections" \
       org.opencontainers.image.licenses="Apache-2.0" \

@@ -14,22 +14,30 @@ from typing import TYPE_CHECKING, Final
 from exporter import __version__
 from exporter.catalog import InventoryReader
 from exporter.clock import Clock, SystemClock
-from exporter.config import effective
+from exporter.config import Milvus, Poll, effective
+from exporter.errors import UsageError
 from exporter.ledger import Memory
 from exporter.metrics import Account, Body, Exposition
 from exporter.milvus.client import MilvusClient
+from exporter.model import State
 from exporter.poll import Corridor
 from exporter.schedule import Schedule
 from exporter.store import Publication, Store
-from exporter.web import LandingFacts, Reply, Server, create_app
+from exporter.web import Application, FailingCollection, LandingFacts, Reply, Server, create_app
 
 if TYPE_CHECKING:
     from exporter.config import Settings
+    from exporter.demo import SimulatedMilvus
 
 _INVENTORY_BUDGET_SECONDS: Final = 30.0
 _GRACE_SECONDS: Final = 3.0
 """For scrapes in hand; the whole stop stays within 5 s."""
 
+_MORE: Final = (
+    ("Configuration in force", "/config"),
+    ("Healthy", "/-/healthy"),
+    ("Ready", "/-/ready"),
+)
 _DEMO_INTERVAL: Final = "5s"
 _DEMO_MAX_AGE: Final = 26 * 3600.0
 
@@ -76,7 +84,7 @@ async def once(settings: Settings) -> tuple[Body, bool]:
         await target.close()
 
 
-async def serve(settings: Settings, announce: Callable[[Sequence[str]], None]) -> None:
+async def serve(settings: Settings, announce: Callable[[Sequence[str]], None] | None = None) -> None:
     """Live until SIGTERM or SIGINT. ``announce`` is told the addresses that are listened on.
 
     Raises :class:`exporter.errors.UsageError` where an address cannot be listened on.
@@ -85,12 +93,14 @@ async def serve(settings: Settings, announce: Callable[[Sequence[str]], None]) -
     target = build(settings, clock)
     schedule = Schedule(clock, lambda name: target.store.skip() if name == "poll" else None)
     pulse = _Pulse(settings, clock)
-    server = Server(_web(settings, target, clock, lambda: schedule.running and pulse.beats()), settings.web.listen_address)
+    web = _web(settings, target, clock, lambda: schedule.running and pulse.beats())
+    server = Server(web, [str(address) for address in settings.web.listen_address])
     stopped = _stop_signal()
     await server.start()
     try:
         log.info("started", extra={"version": __version__, "configuration": effective(settings, one_line=True)})
-        announce(server.addresses)
+        if announce is not None:
+            announce(server.addresses)
         _fill(schedule, settings, target, pulse)
         schedule.start()
         await stopped.wait()
@@ -108,13 +118,16 @@ class Demo:
     listen: str
     speed: float
     seed: int
-    outages: Plan
+    outages: bool
 
 
 async def serve_demo(settings: Settings, demo: Demo, say: Callable[[str], None]) -> None:
     """Live as :func:`serve`, on a simulated Milvus of our own."""
+    from exporter.demo import FROM_TIME_TO_TIME, SimulatedMilvus, believable_world  # noqa: PLC0415  # for this alone
+
     clock = SystemClock()
-    milvus = SimulatedMilvus(believable_world(clock.wall(), demo.seed, demo.speed), outages=demo.outages)
+    outages = FROM_TIME_TO_TIME if demo.outages else ()
+    milvus = SimulatedMilvus(believable_world(clock.wall(), demo.seed, demo.speed), outages=outages)
     try:
         address = await milvus.start(demo.listen)
     except OSError as error:
@@ -126,7 +139,7 @@ async def serve_demo(settings: Settings, demo: Demo, say: Callable[[str], None])
         await milvus.stop()
 
 
-def _web(settings: Settings, target: Target, clock: Clock, healthy: Callable[[], bool]) -> ASGIApp:
+def _web(settings: Settings, target: Target, clock: Clock, healthy: Callable[[], bool]) -> Application:
     async def metrics(accept: str, accept_encoding: str) -> Reply:
         # Mostly a look-up; in a thread, because the first of its kind after a poll has to be rendered.
         body = await asyncio.to_thread(target.exposition.body, accept, accept_encoding)
@@ -138,33 +151,65 @@ def _web(settings: Settings, target: Target, clock: Clock, healthy: Callable[[],
         healthy=healthy,
         ready=lambda: target.store.current.account.attempts > 0,
         config_text=lambda: effective(settings),
-        status=lambda: landing(target, clock),
+        status=lambda: _landing(settings, target, clock),
         telemetry_path=settings.web.telemetry_path,
+    )
+
+
+def _landing(settings: Settings, target: Target, clock: Clock) -> LandingFacts:
+    current = target.store.current
+    account, snapshot = current.account, current.snapshot
+    troubles = ((row.collection, row.trouble) for row in snapshot.outcomes if row.failing)
+    return LandingFacts(
+        version=__version__,
+        last_poll_ok=account.up if account.attempts else None,
+        last_poll_kind=account.kind,
+        data_age=clock.wall() - account.last_success if account.last_success else None,
+        jobs=tuple((str(state), snapshot.states()[state]) for state in State) if snapshot.now else (),
+        failing=tuple(
+            FailingCollection(collection.database, collection.name, str(job.failure_class), job.reason)
+            for collection, job in troubles
+            if job is not None
+        ),
+        links=(("Metrics", settings.web.telemetry_path), *_MORE),
     )
 
 
 def _for_demo(settings: Settings, milvus: SimulatedMilvus, address: str) -> Settings:
     """Point the settings at the simulated Milvus, with what makes a demonstration lively where nothing else is set."""
-    poll = settings.poll if "interval" in settings.poll.model_fields_set else Poll(interval=_DEMO_INTERVAL)
+    poll = settings.poll
+    if "interval" not in poll.model_fields_set:
+        poll = Poll.model_validate({"interval": _DEMO_INTERVAL, **poll.model_dump(exclude_unset=True)})
     freshness = settings.freshness
     if freshness.max_age is None:
         freshness = freshness.model_copy(update={"max_age": _DEMO_MAX_AGE})
     world = milvus.world
     server = settings.server.model_copy(update={"job_timeout": world.job_timeout, "job_retention": world.retention})
     return settings.model_copy(
-        update={"milvus": Milvus(uri=f"http://{address}"), "poll": poll, "freshness": freshness, "server": server}
+        update={
+            "milvus": Milvus.model_validate({"uri": f"http://{address}"}),
+            "poll": poll,
+            "freshness": freshness,
+            "server": server,
+        }
     )
 
 
 def _greeting(settings: Settings, milvus: str, addresses: Sequence[str]) -> str:
-    page = next((each for each in addresses if not each.startswith("unix:")), addresses[0])
+    page = _url(next((each for each in addresses if not each.startswith("unix:")), addresses[0]))
     return f"""\
-A simulated Milvus listens on {milvus}, and this exporter polls it every {settings.poll.interval:g} s.
+A simulated Milvus listens on {milvus}; this exporter polls it every {settings.poll.interval:g} s.
 
   page      {page}/
   metrics   {page}{settings.web.telemetry_path}
 
-Stop with Ctrl-C."""
+Stop it with Ctrl-C."""
+
+
+def _url(address: str) -> str:
+    """Return what a browser on this machine takes; every interface is this machine's loopback too."""
+    host, _, port = address.rpartition(":")
+    return f"http://localhost:{port}" if host in ("", "[::]", "0.0.0.0") else f"http://{address}"  # noqa: S104
 
 
 class _Pulse:

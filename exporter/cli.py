@@ -8,9 +8,9 @@ import contextlib
 import os
 import platform
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from exporter import __version__, config, log
 from exporter.errors import UsageError
@@ -18,8 +18,8 @@ from exporter.errors import UsageError
 if TYPE_CHECKING:
     from exporter.config import Settings
 
-Result = TypeVar("Result")
 PROGRAM = "milvus-refresh-exporter"
+COMMANDS = ("run", "demo", "once", "check", "version")
 
 
 class Exit(IntEnum):
@@ -34,12 +34,14 @@ class Exit(IntEnum):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Returns its exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
     parser = build_parser()
-    namespace, unknown = parser.parse_known_args(arguments)
-    if namespace.command == "version":
-        print(f"{PROGRAM} {__version__} (Python {platform.python_version()})")
-        return Exit.GOOD
     try:
+        _require_command(given)
+        namespace, unknown = parser.parse_known_args(given)
+        if namespace.command == "version":
+            print(f"{PROGRAM} {__version__} (Python {platform.python_version()})")
+            return Exit.GOOD
         settings = config.load(namespace, unknown, os.environ)
         log.configure(settings.log.level, settings.log.format)
         code: int = namespace.run(settings, namespace)
@@ -56,6 +58,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
+def _require_command(arguments: Sequence[str]) -> None:
+    """Refuse a missing or unknown command. argparse would print it, and it may be the value of a misplaced flag."""
+    if not arguments or arguments[0] not in (*COMMANDS, "-h", "--help"):
+        raise UsageError((f"the first argument is no command; write one of {', '.join(COMMANDS)}, and flags after it",))
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of all commands."""
     parser = argparse.ArgumentParser(
@@ -68,7 +76,8 @@ def build_parser() -> argparse.ArgumentParser:
         ("once", _once, "poll once and print the exposition"),
         ("check", _check, "try each step on the way to Milvus and say what is wrong"),
     ):
-        command = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        usage = f"{PROGRAM} {name} [flags]"
+        command = commands.add_parser(name, usage=usage, help=text, description=text[0].upper() + text[1:] + ".")
         command.set_defaults(run=run)
         if name == "demo":
             _add_demo_flags(command)
@@ -92,19 +101,15 @@ def _add_demo_flags(parser: argparse.ArgumentParser) -> None:
 def _run(settings: Settings, _: argparse.Namespace) -> int:
     from exporter import app  # noqa: PLC0415  # faults of the configuration need none of it
 
-    _loop(app.serve(settings, lambda addresses: None))
-    return Exit.GOOD
+    return _serve(app.serve(settings))
 
 
 def _demo(settings: Settings, namespace: argparse.Namespace) -> int:
     from exporter import app  # noqa: PLC0415
-    from exporter.demo import FROM_TIME_TO_TIME  # noqa: PLC0415
 
     speed, seed = _demo_numbers(namespace)
-    outages = FROM_TIME_TO_TIME if namespace.demo_outage else ()
-    demo = app.Demo(listen=namespace.demo_listen, speed=speed, seed=seed, outages=outages)
-    _loop(app.serve_demo(settings, demo, lambda text: print(text, flush=True)))
-    return Exit.GOOD
+    demo = app.Demo(listen=namespace.demo_listen, speed=speed, seed=seed, outages=namespace.demo_outage)
+    return _serve(app.serve_demo(settings, demo, lambda text: print(text, flush=True)))
 
 
 def _demo_numbers(namespace: argparse.Namespace) -> tuple[float, int]:
@@ -126,7 +131,7 @@ def _demo_numbers(namespace: argparse.Namespace) -> tuple[float, int]:
 def _once(settings: Settings, _: argparse.Namespace) -> int:
     from exporter import app  # noqa: PLC0415
 
-    body, good = _loop(app.once(settings))
+    body, good = asyncio.run(app.once(settings))
     for chunk in body.chunks:
         sys.stdout.buffer.write(chunk)
     sys.stdout.buffer.flush()
@@ -136,22 +141,16 @@ def _once(settings: Settings, _: argparse.Namespace) -> int:
 def _check(settings: Settings, _: argparse.Namespace) -> int:
     from exporter.check import check  # noqa: PLC0415
 
-    good = _loop(check(settings, lambda step: print(step, flush=True)))
+    good = asyncio.run(check(settings, lambda step: print(step, flush=True)))
     return Exit.GOOD if good else Exit.BAD
 
 
-def _loop(work: Coroutine[Any, Any, Result]) -> Result:
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        return runner.run(work)
+def _serve(life: Coroutine[Any, Any, None]) -> int:
+    from exporter.web import new_event_loop  # noqa: PLC0415
 
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """Return uvloop's loop where it is installed: large bodies cost a fifth of what they do on the standard one."""
-    try:
-        import uvloop  # noqa: PLC0415
-    except ImportError:
-        return None
-    return uvloop.new_event_loop  # type: ignore[no-any-return]
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        runner.run(life)
+    return Exit.GOOD
 
 
 if __name__ == "__main__":

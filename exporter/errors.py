@@ -49,6 +49,12 @@ class TLSFailed(MilvusError):
     sentence = "The TLS handshake with Milvus failed."
 
 
+class TLSFilesUnusable(TLSFailed):
+    """A file of certificates or a key cannot be read, or holds none; nothing was sent."""
+
+    sentence = "The TLS files cannot be used."
+
+
 class DeadlineExceeded(MilvusError):
     """No answer within the time allowed."""
 
@@ -75,6 +81,12 @@ class Unauthenticated(MilvusError):
 
     kind = "unauthenticated"
     sentence = "Milvus rejects the credentials."
+
+
+class CredentialsUnusable(Unauthenticated):
+    """A file of credentials cannot be read, or holds none; nothing was sent."""
+
+    sentence = "The credentials cannot be read."
 
 
 class PermissionDenied(MilvusError):

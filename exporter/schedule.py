@@ -55,7 +55,7 @@ class Schedule:
         """Start the timer on the running loop."""
         self._offset = self._clock.wall() - self._clock.monotonic()
         self._scheduler.start()
-        self._look_at_clock()
+        self.look_at_clock()
 
     async def stop(self) -> None:
         """Stop the timer and break off what runs."""
@@ -82,7 +82,7 @@ class Schedule:
     def _on_skip(self, event: JobSubmissionEvent) -> None:
         self._skipped(event.job_id)
 
-    def _look_at_clock(self) -> None:
+    def look_at_clock(self) -> None:
         """Run everything at once after a step of the wall clock, which the timer's next run is reckoned by.
 
         Stepped back by an hour, it would sleep for that hour.
@@ -93,4 +93,6 @@ class Schedule:
             self._offset = offset
             for job in self._scheduler.get_jobs():
                 job.modify(next_run_time=datetime.now(UTC))
-        self._watch = asyncio.get_running_loop().call_later(_WATCH_SECONDS, self._look_at_clock)
+        if self._watch is not None:
+            self._watch.cancel()
+        self._watch = asyncio.get_running_loop().call_later(_WATCH_SECONDS, self.look_at_clock)

@@ -47,7 +47,7 @@ def test_every_class_is_the_answer_to_some_text() -> None:
         ("NoSuchBucket", Class.SOURCE_NOT_FOUND),
         ("access denied", Class.ACCESS_DENIED),
         ("job timeout", Class.TIMEOUT),
-        ("context deadline exceeded", Class.SOURCE_UNREACHABLE),
+        ("context deadline exceeded", Class.STORAGE_ERROR),
     ],
 )
 def test_a_known_cause_decides_whatever_is_wrapped_around_it(outer: str, middle: str, cause: str, found: Class) -> None:
@@ -109,7 +109,7 @@ def test_transient_is_no_evidence_of_a_passing_fault() -> None:
 
 
 def test_a_storage_that_does_not_answer_is_not_the_jobs_own_timeout() -> None:
-    assert classify("operation timed out") == Class.SOURCE_UNREACHABLE
+    assert classify("operation timed out") == Class.STORAGE_ERROR
     assert classify("timeout") == Class.TIMEOUT
 
 

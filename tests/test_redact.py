@@ -59,6 +59,12 @@ SOURCE_SECRETS = (
     "s3://bucket/path?X-Amz-Signature={}",
     "s3://bucket/path?a=b@{}",
     "s3://bucket?{}@x",
+    "s3://{}?x@bucket/path",
+    "user:{}/pa?x@bucket/path",
+    "s3://tok@{}/x@bucket/path",
+    "s3://user%3A{}/a@bucket/path",
+    "s3://user:pa {} ss@bucket/path",
+    ":/PASSWD:{}",
     "s3://bucket/path#{}",
     "s3://bucket/path#a@{}?x",
     "s3://bucket/path%3Fsig={}",
@@ -92,6 +98,9 @@ REASON_SECRETS = (
     'spec {{"a": {{"b": "}}", "c": "{}"}}, "d": [1, {{"e": "{}"}}]}} end',
     'spec {{"a": "x\\"}} {}"}} end',
     'spec {{"a": "}} {}',
+    'spec {{"a": "x\\"}} {}',
+    "Bearer FFI operation failed:{}",
+    "password FFI operation failed: = {}",
     "spec {{'access_key_value': '{}', 'n': None}} end",
     "spec {{'a': '}} {}",
     'spec "{{\\"access_key_value\\":\\"{}\\"}}" end',
@@ -170,6 +179,7 @@ RANDOM_SECRETS = (
     "k7Qm2Zp9Xr4Tt6Vb1Nc8Wd3Ls5Hf0Jg",
     "Mz8fQ2-Lk9sT_4xVw7Rb1Yc6Hd3Nj5Pg0",
     "MZXW6YTBOI2HGZLDOJSXIX3LMV4TGN2X",
+    "deadbeefcafebabefeedfacedeadbeef",
 )
 
 ORDINARY = (
@@ -225,8 +235,8 @@ def test_no_reason_shows_a_planted_secret(template: str, canary: str) -> None:
 @pytest.mark.parametrize("secret", RANDOM_SECRETS)
 @pytest.mark.parametrize("around", ["{}", "got {} instead", "bucket/{}/x", "({})", "'{}'", "x={}"])
 def test_a_long_random_token_is_masked_wherever_it_stands(around: str, secret: str) -> None:
-    if "/" in secret and "/" in around:
-        pytest.skip("slashes within a secret cannot be told from those of the path around it")
+    if "/" in secret:  # cannot be told from the slashes of a path around it
+        around = around.replace("/", ":")
     shown = safe_reason(around.format(secret))
     assert secret[:12] not in shown
     assert secret[-12:] not in shown
@@ -273,6 +283,10 @@ def test_each_known_reason_reads_as_promised(case: dict[str, str]) -> None:
             "s3://arn:aws:s3:eu-west-1:1:accesspoint",
         ),
         ("lake/ts=2026-09-01T10:00:00/", "lake/ts=2026-09-01T10:00:00/", "lake"),
+        ("minio://2001:db8::1/b", "minio://2001:db8::1/b", "minio://2001:db8::1"),
+        ("user:pw@s3://bucket/key", "s3://bucket/key", "s3://bucket"),
+        ("s3://bucket/key?by=a@b", "s3://bucket/key", "s3://bucket"),
+        ("s3://u:p@bucket/key?by=a@b", "s3://bucket/key", "s3://bucket"),
         ("://", "://", "://"),
         ("?", "", ""),
         ("", "", ""),
@@ -357,10 +371,11 @@ def test_a_reason_of_a_megabyte_keeps_its_cause() -> None:
     ],
 )
 def test_a_secret_that_reaches_over_the_cut_does_not_surface_in_the_tail(opening: str) -> None:
-    assert not leaks(safe_reason("failed: " + opening + "canary and " * 5_000 + "canary"), "canary")
+    for before in ("failed: ", "failed again: " * 300):
+        assert not leaks(safe_reason(before + opening + "canary and " * 5_000 + "canary"), "canary")
 
 
-@pytest.mark.parametrize("gap", range(8150, 8215))
+@pytest.mark.parametrize("gap", range(4060, 4120))
 def test_a_key_just_before_the_cut_still_guards_its_value(gap: int) -> None:
     """The tail begins with whole words, and the first of them may have lost the key that tells what they are."""
     raw = "ab " * 5_000 + "Authorization: Bearer hunter2canary" + " ok" * (gap // 3)
@@ -368,7 +383,7 @@ def test_a_key_just_before_the_cut_still_guards_its_value(gap: int) -> None:
 
 
 def test_patterns_only_ever_see_a_bounded_window(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Linear by design: however long the text, what is searched for secrets is at most 16,384 characters."""
+    """Linear by design: however long the text, what is searched for secrets is at most 8,192 characters."""
     seen: list[int] = []
     monkeypatch.setattr(redact, "hide_blocks", lambda text: seen.append(len(text)) or text)
     monkeypatch.setattr(redact, "mask_keyed", lambda text: seen.append(len(text)) or text)

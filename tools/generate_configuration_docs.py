@@ -1,4 +1,4 @@
-"""Print docs/configuration.md, made from the settings' own descriptions; with --check, exit 1 when it is out of date."""
+"""Print docs/configuration.md, made from the settings' own descriptions; with --check, exit 1 if it is out of date."""
 
 from __future__ import annotations
 

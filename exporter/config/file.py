@@ -17,8 +17,10 @@ from exporter.config.leaf import Leaf, Tree, did_you_mean, printable
 from exporter.config.values import Unusable
 
 _LARGEST = 1 << 20
+_LONGEST_PATH = 1000
 _MOST_NODES = 50_000
 _NOT_HERE = {("config",), ("config", "file")}
+_IN_FILE = tuple(path for path in (*GROUPS, *KEYS) if path and path not in _NOT_HERE)
 _DEPTH = 2  # freshness.overrides: a list of mappings
 _STANDARD = re.compile("tag:yaml.org,2002:(str|int|float|bool|null|timestamp|merge|value|map|seq)")
 _HARMLESS = re.compile(r"[^'\"]*(['\"](.|<[a-z -]+>)['\"][^'\"]*)*")
@@ -30,7 +32,7 @@ class _Refused(Exception):
 
 def read_file(path: Path) -> tuple[Tree, list[str]]:
     """Return what the file says and what is wrong with it."""
-    name = printable(str(path))
+    name = printable(str(path), _LONGEST_PATH)
     try:
         root = _compose(_read(path))
         return _Walk(name, path.parent).tree(root)
@@ -72,6 +74,8 @@ def _safe_problem(problem: str) -> str:
     """Return PyYAML's words without what it quotes: an unquoted password that begins with * is an alias to it."""
     if "undefined alias" in problem:
         return "a value that begins with * must be quoted"
+    if "another document" in problem:
+        return "found a second document"
     if "found character '\\t'" in problem:
         return "found a tab; indent with spaces"
     return (
@@ -87,33 +91,33 @@ class _Walk:
         self._folder = folder
         self._nodes = 0
         self._found: Tree = {}
-        self._faults: list[str] = []
+        self._faults: list[tuple[int, str]] = []
 
     def tree(self, root: yaml.Node | None) -> tuple[Tree, list[str]]:
         if root is not None and not _is_null(root):
             self._section(root, ())
-        return self._found, self._faults
+        return self._found, [fault for _, fault in sorted(self._faults)]
 
     def _section(self, node: yaml.Node, path: tuple[str, ...]) -> None:
         if not isinstance(node, yaml.MappingNode) or not _STANDARD.fullmatch(node.tag):
-            names = ", ".join(here[-1] for here in (*GROUPS, *KEYS) if here[:-1] == path and here not in _NOT_HERE)
+            names = ", ".join(here[-1] for here in _IN_FILE if here[:-1] == path)
             self._fault(node, ".".join(path) or "the file", f"must be a mapping with some of the keys {names}")
             return
-        for name, value in self._entries(node, path):
-            here = (*path, name)
+        for key, value in self._entries(node, path):
+            here = (*path, key.value)
             if here in _NOT_HERE:
-                self._fault(value, ".".join(here), "cannot be set in the file itself")
+                self._fault(key, ".".join(here), "cannot be set in the file itself")
             elif here in KEYS:
                 self._found[here] = self._leaf(value, _DEPTH, here, is_file=KEYS[here].is_file)
             elif here not in GROUPS:
-                self._fault(value, printable(".".join(here)), "unknown key" + _hint(here))
+                self._fault(key, printable(".".join(here)), "unknown key" + _hint(here))
             elif not _is_null(value):
                 self._section(value, here)
 
-    def _entries(self, node: yaml.MappingNode, path: tuple[str, ...]) -> list[tuple[str, yaml.Node]]:
+    def _entries(self, node: yaml.MappingNode, path: tuple[str, ...]) -> list[tuple[yaml.ScalarNode, yaml.Node]]:
         """Return the entries of a mapping whose keys are text, each key once."""
         lines: dict[str, int] = {}
-        entries: list[tuple[str, yaml.Node]] = []
+        entries: list[tuple[yaml.ScalarNode, yaml.Node]] = []
         for key, value in node.value:
             if not isinstance(key, yaml.ScalarNode):
                 self._fault(key, ".".join(path) or "the file", "has a key that is not text")
@@ -122,7 +126,7 @@ class _Walk:
                 self._fault(key, dotted, f"is given twice, first on line {lines[key.value]}")
             else:
                 lines[key.value] = key.start_mark.line + 1
-                entries.append((key.value, value))
+                entries.append((key, value))
         return entries
 
     def _leaf(self, node: yaml.Node, depth: int, path: tuple[str, ...], *, is_file: bool = False) -> Leaf:
@@ -139,14 +143,15 @@ class _Walk:
         if isinstance(node, yaml.SequenceNode):
             return Leaf([self._leaf(item, depth - 1, path) for item in node.value], origin)
         entries = self._entries(node, path) if isinstance(node, yaml.MappingNode) else []
-        return Leaf({name: self._leaf(value, depth - 1, path) for name, value in entries}, origin)
+        return Leaf({key.value: self._leaf(value, depth - 1, path) for key, value in entries}, origin)
 
     def _scalar(self, text: str, *, is_file: bool) -> str:
         # As everywhere in Prometheus's world, a path in a file is relative to that file.
         return str(self._folder / text) if is_file and text else text
 
     def _fault(self, node: yaml.Node, key: str, problem: str) -> None:
-        self._faults.append(f"{self._name}:{node.start_mark.line + 1}: {key}: {problem}")
+        line = node.start_mark.line + 1
+        self._faults.append((line, f"{self._name}:{line}: {key}: {problem}"))
 
 
 def _is_null(node: yaml.Node) -> bool:
@@ -155,8 +160,7 @@ def _is_null(node: yaml.Node) -> bool:
 
 def _hint(here: tuple[str, ...]) -> str:
     """Return where the key may belong: the same name elsewhere, or one that is spelt like it."""
-    known = [path for path in (*GROUPS, *KEYS) if path and path not in _NOT_HERE]
-    elsewhere = [".".join(path) for path in known if path[-1] == here[-1]]
+    elsewhere = [".".join(path) for path in _IN_FILE if path[-1] == here[-1]]
     if len(elsewhere) == 1:
         return f"; did you mean {elsewhere[0]}?"
-    return did_you_mean(".".join(here), map(".".join, known))
+    return did_you_mean(".".join(here), map(".".join, _IN_FILE))

@@ -61,7 +61,7 @@ def shown(leaf: Leaf, key: Key | None) -> str:
         return quoted(leaf.value.text)
     if isinstance(leaf.value, str):
         return quoted(shown_uri(leaf.value) if key.metavar == "URI" else leaf.value)
-    return "the list" if isinstance(leaf.value, list) else "the value"
+    return "the list" if isinstance(leaf.value, list) else "the entry" if isinstance(leaf.value, dict) else "the value"
 
 
 def quoted(text: str) -> str:
@@ -69,13 +69,14 @@ def quoted(text: str) -> str:
     return f'"{printable(text)}"'
 
 
-def printable(text: str) -> str:
+def printable(text: str, limit: int = _LONGEST_SHOWN) -> str:
     """Return text cut and with everything escaped that a terminal or a log could take for more than a character."""
-    cut = text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "..."
+    cut = text if len(text) <= limit else text[:limit] + "..."
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in cut)
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return a hint to end a fault with, empty when nothing known is close."""
-    close = get_close_matches(name[:200], list(known), n=1, cutoff=0.6)
-    return f"; did you mean {close[0]}?" if close else ""
+def did_you_mean(name: str, known: Iterable[str], prefix: str = "") -> str:
+    """Return a hint to end a fault with, empty when nothing known is close. All of them share the prefix."""
+    parts = [each.removeprefix(prefix) for each in known if each.startswith(prefix)]
+    close = get_close_matches(name.removeprefix(prefix)[:200], parts, n=1, cutoff=0.6)
+    return f"; did you mean {prefix}{close[0]}?" if close else ""

@@ -6,9 +6,9 @@ setting by default (``poll.timeout``, ``poll.stale_after``) is a number once a :
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
 from exporter.config import values as v
 from exporter.config.base import Section, section, setting
@@ -138,15 +138,11 @@ class Override(Section):
     collection: v.OptionalPattern = None
     max_age: v.Age = Field()
 
-    @field_validator("max_age")
-    @classmethod
-    def _about_something(cls, age: float | None, info: ValidationInfo) -> float | None:
-        data = info.data
-        if {"database", "collection"} <= data.keys() and data["database"] is None and data["collection"] is None:
-            raise ValueError(
-                "is for every collection; give the entry a database or a collection, or set freshness.max_age"
-            )
-        return age
+    @model_validator(mode="after")
+    def _about_something(self) -> Self:
+        if self.database is None and self.collection is None:
+            raise ValueError("is for every collection; name a database or a collection, or set freshness.max_age")
+        return self
 
     def matches(self, database: str, collection: str) -> bool:
         """Whether both patterns match the whole name; a missing pattern matches everything."""

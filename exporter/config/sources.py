@@ -29,7 +29,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
             section = parser.add_argument_group(".".join(path), group.meaning.replace("%", "%%"))
             for key in keys:
                 section.add_argument(
-                    key.flag, dest=key.dotted, metavar=key.metavar, action="append", default=None, help=_help(key)
+                    key.flag, dest=key.dotted, metavar=key.metavar, action="append", help=_help(key)
                 )
 
 
@@ -79,7 +79,7 @@ def _unknown_flag(name: str) -> str:
         return f"{name}: has no flag, since process lists show flags; use {key.variables[-1]} or {file}"
     if key is not None:
         return f"{name}: has no flag; set {key.dotted} in the file"
-    return f"{name}: unknown flag{did_you_mean(name.replace('_', '-'), _FLAGS)}"
+    return f"{name}: unknown flag{did_you_mean(name.replace('_', '-'), _FLAGS, '--')}"
 
 
 def read_environment(environ: Mapping[str, str]) -> tuple[Tree, list[str]]:
@@ -102,7 +102,7 @@ def _unknown_variable(rest: str, names: Mapping[str, Key]) -> str:
     path = tuple(rest.lower().split("__"))
     if path in KEYS and not KEYS[path].variables:
         return f"has no environment variable; set {KEYS[path].dotted} in the file"
-    return "unknown environment variable" + did_you_mean(PREFIX + rest.upper(), names)
+    return "unknown environment variable" + did_you_mean(rest.upper(), names, PREFIX)
 
 
 def _from_variable(key: Key, name: str, text: str) -> Leaf:

@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, InstanceOf, SecretStr
 
@@ -38,11 +38,11 @@ def _text(value: object) -> str:
     if isinstance(value, Unusable):
         raise ValueError(value.why)  # noqa: TRY004 - pydantic takes no TypeError
     if value is None:
-        raise ValueError("needs a value; remove the key to have the default")
+        raise ValueError("needs a value; remove it to have the default")
     if not isinstance(value, str):
         raise ValueError("is not a single value")  # noqa: TRY004 - pydantic takes no TypeError
     if not value:
-        raise ValueError("is empty; remove the key to have the default")
+        raise ValueError("is empty; remove it to have the default")
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -59,7 +59,12 @@ def _duration(value: object) -> float:
 
 
 def _age(value: object) -> float | None:
-    return None if value is None or value == "none" else _duration(value)
+    if value is None or value == "none":
+        return None
+    try:
+        return _duration(value)
+    except ValueError as error:
+        raise ValueError(f"{error}, or none" if isinstance(value, str) else str(error)) from None
 
 
 def _secret(value: object) -> SecretStr:
@@ -194,7 +199,8 @@ TelemetryPath = Annotated[str, BeforeValidator(_telemetry_path)]
 Listen = Annotated[InstanceOf[ListenAddress], BeforeValidator(_listen_address)]
 Listens = Annotated[tuple[Listen, ...], BeforeValidator(a_list)]
 Uri = Annotated[InstanceOf[MilvusAddress], BeforeValidator(_uri)]
-SourceLabel = Annotated[str, BeforeValidator(_one_of("path", "bucket", "none"))]
-ReasonLabel = Annotated[str, BeforeValidator(_one_of("safe", "none"))]
-LogLevel = Annotated[str, BeforeValidator(_one_of("debug", "info", "warning", "error"))]
-LogFormat = Annotated[str, BeforeValidator(_one_of("text", "json"))]
+SourceLabel = Annotated[Literal["path", "bucket", "none"], BeforeValidator(_one_of("path", "bucket", "none"))]
+ReasonLabel = Annotated[Literal["safe", "none"], BeforeValidator(_one_of("safe", "none"))]
+_LEVELS = ("debug", "info", "warning", "error")
+LogLevel = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_one_of(*_LEVELS))]
+LogFormat = Annotated[Literal["text", "json"], BeforeValidator(_one_of("text", "json"))]

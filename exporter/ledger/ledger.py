@@ -38,6 +38,7 @@ class Ledger:
         self._missing: set[int] = set()
         """Jobs that have left the listing and may not be forgotten yet."""
         self._forgotten: set[int] = set()
+        self._reconciled = False
 
     def know(self, collections: Iterable[Collection]) -> None:
         """Begin to remember collections that the inventory shows: their counters stand at 0."""
@@ -47,8 +48,8 @@ class Ledger:
 
     def observe_whole(self, changed: Iterable[Placed], gone: Iterable[int], now: float) -> tuple[Ended, ...]:
         """Take a listing of everything. Returns the jobs counted by it, in the order of their ends."""
-        memory, self.board.whole = self.memory, now
-        counted = self._observe(changed, gone, now, lambda c: memory.baseline_done or c in memory.covered)
+        memory = self.memory
+        counted = self._observe(changed, gone, now, lambda c: memory.baseline_done or c in memory.covered, scope=None)
         memory.baseline_done = True
         memory.covered.clear()
         self._forget_ids(now)
@@ -60,18 +61,15 @@ class Ledger:
         """Take the listing of one collection. A partial listing forgets nothing."""
         memory = self.memory
         known = memory.baseline_done or collection in memory.covered
-        counted = self._observe(changed, gone, now, lambda _: known)
+        counted = self._observe(changed, gone, now, lambda _: known, scope=collection)
         if not memory.baseline_done:
             memory.covered.add(collection)
-        group = self.board.groups.get(collection)
-        if group is not None:
-            group.listed = now
         return counted
 
     def move_jobs(self, moved: Mapping[int, Collection]) -> None:
         """Take over jobs whose collection has been learnt late, with what they left behind."""
         heirs: dict[Collection, set[Collection]] = {}
-        estate: dict[Collection, list[Ended]] = {}
+        estates: dict[Collection, list[Ended]] = {}
         for job_id, to in moved.items():
             former = self.board.move(job_id, to)
             ended = self.memory.ended.get(job_id)
@@ -80,11 +78,17 @@ class Ledger:
                 self._totals(ended, -1)
                 ended.collection = to
                 self._totals(ended)
-                estate.setdefault(former, []).append(ended)
+                estates.setdefault(former, []).append(ended)
             if former is not None and former != to:
                 heirs.setdefault(former, set()).add(to)
+        if not heirs:
+            return
+        rests: dict[Collection, list[Ended]] = {}
+        for ended in self.memory.ended.values():
+            if ended.collection in heirs:
+                rests.setdefault(ended.collection, []).append(ended)
         for former, takers in heirs.items():
-            self._hand_over(former, takers, estate.get(former, []))
+            self._hand_over(former, takers, estates.get(former, []), rests.get(former, []))
 
     def rename(self, old: Collection, new: Collection) -> None:
         """Keep everything of a collection under its new name."""
@@ -130,13 +134,21 @@ class Ledger:
             totals.shown = True
 
     def _observe(
-        self, changed: Iterable[Placed], gone: Iterable[int], now: float, counts: Callable[[Collection], bool]
+        self,
+        changed: Iterable[Placed],
+        gone: Iterable[int],
+        now: float,
+        counts: Callable[[Collection], bool],
+        *,
+        scope: Collection | None,
     ) -> tuple[Ended, ...]:
+        waiting = frozenset(self._half_written)
         fresh: list[Ended] = []
         for job_id in gone:
             fresh.extend(self._leave(job_id, now))
         for job, collection in changed:
             fresh.extend(self._arrive(job, collection, now, counts))
+        fresh.extend(self._overdue(waiting, scope, now))
         fresh.sort(key=lambda ended: ended.moment)
         for ended in fresh:
             self._remember(ended)
@@ -155,6 +167,7 @@ class Ledger:
                 self.board.set_end(job.job_id, known.end)
             return
         if not job.state.ended:
+            self._half_written.pop(job.job_id, None)
             return
         if job.half_written and job.job_id not in self._half_written:
             self._half_written[job.job_id] = counts(collection)
@@ -164,6 +177,14 @@ class Ledger:
         if job.end is None:
             self.board.set_end(job.job_id, end)
         yield Ended(job, collection, end, counts(collection) if counted is None else counted)
+
+    def _overdue(self, waiting: frozenset[int], scope: Collection | None, now: float) -> Iterable[Ended]:
+        """Half-written jobs of an earlier listing about which this one, which covers them, has said nothing new."""
+        for job_id in waiting & self._half_written.keys():
+            job, collection = self.board.job(job_id)
+            if scope is None or scope == collection:
+                self.board.set_end(job_id, now)
+                yield Ended(job, collection, now, self._half_written.pop(job_id))
 
     def _leave(self, job_id: int, now: float) -> Iterable[Ended]:
         if job_id in self._half_written:
@@ -183,6 +204,10 @@ class Ledger:
 
     def _forget_ids(self, now: float) -> None:
         """Forget ids that a whole listing no longer has and whose end is older than Milvus's own memory."""
+        if not self._reconciled:
+            # A restored memory knows jobs that may have left the listing before we came.
+            self._reconciled = True
+            self._missing.update(job_id for job_id in self.memory.ended if job_id not in self.board)
         for job_id in list(self._missing):
             ended = self.memory.ended.get(job_id)
             if ended is None or ended.end < now - self._retention:
@@ -203,21 +228,23 @@ class Ledger:
         if self._counts(ended.collection):
             self.memory.databases.setdefault(ended.collection.database, DatabaseTotals()).add(ended, sign)
 
-    def _hand_over(self, former: Collection, heirs: set[Collection], moved: list[Ended]) -> None:
+    def _hand_over(self, former: Collection, heirs: set[Collection], moved: list[Ended], rest: list[Ended]) -> None:
         outcomes = self.memory.outcomes.pop(former, None)
-        rest = [ended for ended in self.memory.ended.values() if ended.collection == former]
         stays = bool(rest) or former in self.board.groups
         self.board.dirty.update((former, *heirs))
-        if outcomes is not None and not stays and len(heirs) == 1:
-            # All that is known by id went one way: what is older, and has no id any more, goes with it.
+        if outcomes is not None and not stays and len(heirs) == 1 and not former.collection_id:
+            # All that is known by id went one way: what is older, and has no id any more, goes with it. Not so from
+            # a collection that was known: its successor under the same name begins anew.
             self._outcomes(next(iter(heirs))).merge(outcomes)
         else:
-            for ended in moved:
+            for heir in heirs:
+                self._outcomes(heir)
+            for ended in sorted(moved, key=lambda ended: ended.moment):
                 self._outcomes(ended.collection).add(ended)
         if stays:
             remaining = self._outcomes(former)
             remaining.shown = outcomes is not None and outcomes.shown
-            for ended in rest:
+            for ended in sorted(rest, key=lambda ended: ended.moment):
                 remaining.add(ended)
         self._drop_empty_database(former.database)
 

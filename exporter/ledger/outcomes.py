@@ -116,10 +116,12 @@ class Outcomes:
 
     def merge(self, other: Outcomes) -> None:
         """Take over what was remembered of the same collection under another key."""
+        live = max(self.last_live, other.last_live)
+        # Failures that are no longer known singly are since their own last success: a later one has ended the row.
+        self.older = sum(each.older for each in (self, other) if each.last_live == live)
         moments = sorted({*self.recent, *other.recent})
-        self.last_live = max(self.last_live, other.last_live)
-        self.recent = moments[bisect_left(moments, self.last_live) :]
-        self.older = self.older + other.older if self.recent else 0
+        self.last_live, self.recent = live, moments[bisect_left(moments, live) :]
+        self._shorten()
         self.last_completed = max(self.last_completed, other.last_completed)
         self.last_failed = max(self.last_failed, other.last_failed)
         if other.measured > self.measured:
@@ -128,7 +130,8 @@ class Outcomes:
         self.trouble = max(troubles, key=lambda t: t.moment, default=None)
         self.finished += other.finished
         self.failed += other.failed
-        self.last_failed_counted = other.last_failed_counted or self.last_failed_counted
+        exemplars = [each for each in (self.last_failed_counted, other.last_failed_counted) if each is not None]
+        self.last_failed_counted = max(exemplars, key=lambda each: (each[1], each[0]), default=None)
         self.shown = self.shown or other.shown
         self.seen = max(self.seen, other.seen)
 
@@ -149,9 +152,12 @@ class Outcomes:
         self.last_failed = max(self.last_failed, moment)
         if moment > self.last_live:
             insort(self.recent, moment)
-            if len(self.recent) > _MAX_RECENT:
-                del self.recent[0]
-                self.older += 1
+            self._shorten()
+
+    def _shorten(self) -> None:
+        beyond = max(0, len(self.recent) - _MAX_RECENT)
+        del self.recent[:beyond]
+        self.older += beyond
 
 
 @dataclass(slots=True)

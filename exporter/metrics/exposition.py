@@ -11,7 +11,7 @@ from typing import Final, Protocol
 from exporter.clock import Clock
 from exporter.metrics.negotiate import accepts_gzip, choose_format
 from exporter.metrics.own import Account, OwnMetrics
-from exporter.metrics.render import render_jobs, render_rest
+from exporter.metrics.render import Renderer
 from exporter.metrics.text import Format
 from exporter.snapshot import Snapshot
 from exporter.store import Publication, Store
@@ -33,7 +33,7 @@ class Body:
 
 @dataclass(slots=True)
 class _Sections:
-    """The text of one snapshot in one format."""
+    """The text of one snapshot, in OpenMetrics or not."""
 
     snapshot: Snapshot
     jobs: bytes
@@ -52,11 +52,12 @@ class Exposition:
         self._store = store
         self._clock = clock
         self._own = OwnMetrics(lambda: account(self._publication, self._stale), process=process)
+        self._renderer = Renderer()
         self._publication = store.current
         self._stale = True
         self._bodies: dict[tuple[Format, bool], Body] = {}
         self._wanted: set[tuple[Format, bool]] = set()
-        self._sections: dict[Format, _Sections] = {}
+        self._sections: dict[bool, _Sections] = {}
         self._lock = threading.Lock()
 
     def body(self, accept: str = "", accept_encoding: str = "") -> Body:
@@ -68,16 +69,22 @@ class Exposition:
             return self._body(*form)
 
     def prepare(self) -> None:
-        """Render ahead what has been asked for before, so that the next scrape finds it ready."""
+        """Render ahead what was asked for since the last call, so that the next scrape finds it ready."""
         with self._lock:
             self._look()
-            for form in self._wanted:
+            wanted, self._wanted = self._wanted, set()
+            for form in wanted:
                 self._body(*form)
 
     def _look(self) -> None:
         """Take the current publication, once: everything in one answer is of one moment."""
+        before, was_stale = self._publication, self._stale
         current, stale = self._store.current, self._store.stale(self._clock.monotonic())
-        if current is not self._publication or stale != self._stale:
+        # A poll may publish between these two reads. What it refreshes is the next publication: of one listing, what
+        # has been withheld stays withheld.
+        if was_stale and _same_listing(before, current):
+            stale = True
+        if current is not before or stale != was_stale:
             self._bodies.clear()
         self._publication, self._stale = current, stale
 
@@ -89,17 +96,21 @@ class Exposition:
         return body
 
     def _plain(self, format_: Format) -> Body:
-        sections = self._sections.get(format_)
+        sections = self._sections.get(format_.openmetrics)
         snapshot = self._publication.snapshot
         if sections is None or sections.snapshot is not snapshot:
-            jobs, rest = render_jobs(snapshot, format_).encode(), render_rest(snapshot, format_).encode()
-            sections = self._sections[format_] = _Sections(snapshot, jobs, rest)
+            jobs, rest = self._renderer.jobs(snapshot, format_), self._renderer.rest(snapshot, format_)
+            sections = self._sections[format_.openmetrics] = _Sections(snapshot, jobs, rest)
         chunks = [self._own.render(format_), sections.rest]
         if not self._stale:
             chunks.append(sections.jobs)
         if format_.openmetrics:
             chunks.append(_OPENMETRICS_END)
         return Body(format_.value, "", tuple(chunk for chunk in chunks if chunk))
+
+
+def _same_listing(one: Publication, other: Publication) -> bool:
+    return one.snapshot is other.snapshot and one.account.last_success == other.account.last_success
 
 
 def _compressed(body: Body) -> Body:

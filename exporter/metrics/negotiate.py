@@ -24,9 +24,10 @@ def choose_format(accept: str) -> Format:
 
 
 def accepts_gzip(accept_encoding: str) -> bool:
-    """Return whether the caller takes gzip."""
+    """Return whether the caller takes gzip, and likes plain bytes no better."""
     qualities = {name: _quality(parameters) for name, parameters in _items(accept_encoding)}
-    return qualities.get("gzip", qualities.get("*", 0.0)) > 0
+    gzip = qualities.get("gzip", qualities.get("*", 0.0))
+    return gzip > 0 and gzip >= qualities.get("identity", 0.0)
 
 
 def _format(name: str, version: str) -> Format | None:
@@ -39,7 +40,9 @@ def _format(name: str, version: str) -> Format | None:
 
 def _items(header: str) -> list[tuple[str, dict[str, str]]]:
     items = []
-    for item in header[:_MAX_HEADER].split(","):
+    if len(header) > _MAX_HEADER:
+        header = header[:_MAX_HEADER].rpartition(",")[0]  # half an item may mean the opposite of the whole
+    for item in header.split(","):
         name, *parameters = (part.strip().lower() for part in item.split(";"))
         pairs = (parameter.partition("=") for parameter in parameters)
         items.append((name, {key.strip(): value.strip().strip('"') for key, _, value in pairs}))

@@ -43,6 +43,10 @@ class Account:
     poll_interval: float
     job_timeout: float
     job_retention: float
+    config_loaded: float = 0.0
+    """Epoch seconds when the configuration in force was read; 0 where that is not known."""
+    config_good: bool = True
+    """Whether the last attempt to read it was good."""
     inventory_last_success: float = 0.0
     inventory_errors: Mapping[str, int] = field(default_factory=dict)
     revision: str = ""
@@ -73,6 +77,9 @@ class OwnMetrics(Collector):
         yield _gauge(contract.INTERVAL, account.poll_interval)
         yield _gauge(contract.SERVER_TIMEOUT, account.job_timeout)
         yield _gauge(contract.SERVER_RETENTION, account.job_retention)
+        yield _gauge(contract.CONFIG_GOOD, account.config_good)
+        if account.config_loaded:
+            yield _gauge(contract.CONFIG_LOADED, account.config_loaded)
         build = GaugeMetricFamily(contract.BUILD_INFO.name, contract.BUILD_INFO.help, labels=contract.BUILD_INFO.labels)
         build.add_metric((__version__, account.revision, platform.python_version()), 1)
         yield build
@@ -80,7 +87,7 @@ class OwnMetrics(Collector):
     def render(self, format_: Format) -> bytes:
         """Return exposition bytes, without OpenMetrics' end mark."""
         if format_.openmetrics:
-            marked: bytes = generate_openmetrics(self._registry)
+            marked: bytes = generate_openmetrics(self._registry)  # type: ignore[no-untyped-call]
             return marked.removesuffix(_OPENMETRICS_END)
         text: bytes = generate_latest(self._registry)
         return text

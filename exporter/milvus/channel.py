@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
-from dataclasses import dataclass
+import os
+import stat
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -21,6 +24,8 @@ _MAX_BACKOFF_MS: Final = 10_000
 _KEEPALIVE_MS: Final = 10_000  # Milvus allows pings every 5 s, also without a call (docs/milvus.md, "Connecting")
 _KEEPALIVE_TIMEOUT_MS: Final = 5_000
 _MAX_SECRET_BYTES: Final = 64 * 1024
+_MAX_PEM_BYTES: Final = 4 * 1024 * 1024  # a distribution's bundle of authorities has a quarter of a million
+_PEM_MARK: Final = b"-----BEGIN "
 
 
 @dataclass(slots=True)
@@ -28,22 +33,32 @@ class WatchedFile:
     """A small file whose text is read again whenever the file is replaced or written."""
 
     path: Path
+    unusable: type[errors.MilvusError]
+    """What to raise where the file cannot be used."""
+    most: int = _MAX_SECRET_BYTES
     _stamp: tuple[int, int, int] | None = None
     _text: bytes = b""
 
     def read(self) -> bytes:
-        """Return the file's bytes. Raises :class:`errors.Unauthenticated` where it cannot be read."""
+        """Return the file's bytes. Raises ``unusable`` where it cannot be read or is larger than ``most``."""
         try:
             found = self.path.stat()
             stamp = (found.st_mtime_ns, found.st_size, found.st_ino)
             if stamp != self._stamp:
-                with self.path.open("rb") as file:
-                    self._text = file.read(_MAX_SECRET_BYTES)
-                self._stamp = stamp
+                self._text, self._stamp = self._load(found.st_mode), stamp
         except OSError as error:
             self._stamp = None
-            raise errors.Unauthenticated(f"{self.path}: {error.strerror}") from error
+            raise self.unusable(f"{self.path}: {error.strerror}") from None
         return self._text
+
+    def _load(self, mode: int) -> bytes:
+        if not stat.S_ISREG(mode):
+            raise self.unusable(f"{self.path}: not a regular file")  # a pipe would be waited for
+        with self.path.open("rb") as file:
+            text = file.read(self.most + 1)
+        if len(text) > self.most:
+            raise self.unusable(f"{self.path}: larger than {self.most // 1024} KiB")
+        return text
 
 
 class Credentials:
@@ -72,18 +87,37 @@ def _opened(source: SecretStr | Path | None) -> Callable[[], str] | None:
         return None
     if isinstance(source, SecretStr):
         return source.get_secret_value
-    file = WatchedFile(source)
+    file = WatchedFile(source, errors.CredentialsUnusable)
 
     def read() -> str:
         try:
-            text = file.read().decode().strip()
+            text = file.read().decode("utf-8-sig").strip()
         except UnicodeDecodeError:
-            raise errors.Unauthenticated(f"{file.path}: not UTF-8 text") from None
+            raise errors.CredentialsUnusable(f"{file.path}: not UTF-8 text") from None
         if not text:
-            raise errors.Unauthenticated(f"{file.path}: empty")
+            raise errors.CredentialsUnusable(f"{file.path}: empty")
         return text
 
     return read
+
+
+def default_roots() -> Path:
+    """Return the file of the authorities that gRPC trusts where none are given."""
+    bundled = Path(grpc.__file__).parent / "_cython" / "_credentials" / "roots.pem"
+    return Path(os.environ.get("GRPC_DEFAULT_SSL_ROOTS_FILE_PATH") or bundled)
+
+
+Material = tuple[bytes | None, ...]
+"""Authorities, key and certificate (PEM); empty without TLS."""
+
+
+@dataclass(slots=True, eq=False)
+class _Open:
+    """A channel, what it was opened with, and how many calls it has under way."""
+
+    channel: grpc.aio.Channel
+    material: Material
+    calls: int = field(default=0)
 
 
 class Channel:
@@ -94,43 +128,54 @@ class Channel:
         tls = settings.milvus.tls
         self._server_name = tls.server_name
         paths = (tls.ca_file, tls.key_file, tls.cert_file)
-        self._files = tuple(WatchedFile(path) if path else None for path in paths)
+        self._files = tuple(
+            WatchedFile(path, errors.TLSFilesUnusable, _MAX_PEM_BYTES) if path else None for path in paths
+        )
         self._max_bytes = settings.milvus.max_response_bytes
         self._backoff_ms = min(_MAX_BACKOFF_MS, int(settings.poll.interval * 500))
-        self._material: tuple[bytes | None, ...] = ()
-        self._channel: grpc.aio.Channel | None = None
-        self._retired: list[grpc.aio.Channel] = []
+        self._connect_ms = max(self._backoff_ms, int(settings.poll.timeout * 1000) + 1000)
+        self._current: _Open | None = None
+        self._retired: set[_Open] = set()
 
-    def current(self) -> grpc.aio.Channel:
-        """Return the channel for the next call. Raises :class:`errors.TLSFailed` where TLS files cannot be used."""
+    @asynccontextmanager
+    async def lend(self) -> AsyncIterator[grpc.aio.Channel]:
+        """Lend the channel for one call. Raises :class:`errors.TLSFilesUnusable` where TLS files cannot be used."""
         material = self._read_material() if self._address.tls else ()
-        if self._channel is None or material != self._material:
-            fresh = self._open(material)
-            if self._channel is not None:
-                self._retired.append(self._channel)
-            self._channel, self._material = fresh, material
-        return self._channel
+        if self._current is None or material != self._current.material:
+            if self._current is not None:
+                self._retired.add(self._current)
+            self._current = _Open(self._open(material), material)
+        lent = self._current
+        lent.calls += 1
+        try:
+            await self._close_idle()
+            yield lent.channel
+        finally:
+            lent.calls -= 1
+            await self._close_idle()
 
     async def close(self) -> None:
         """Close whatever is open; calls still under way are cancelled."""
-        channels = [*self._retired, *([self._channel] if self._channel else [])]
-        self._retired, self._channel = [], None
-        for channel in channels:
-            await channel.close()
+        channels = [*self._retired, *([self._current] if self._current else [])]
+        self._retired, self._current = set(), None
+        for each in channels:
+            await each.channel.close()
 
-    async def drop_retired(self) -> None:
-        """Close channels that a change of TLS files has replaced."""
-        retired, self._retired = self._retired, []
-        for channel in retired:
-            await channel.close(grace=_KEEPALIVE_TIMEOUT_MS / 1000)
+    async def _close_idle(self) -> None:
+        """Close channels that a change of TLS files has replaced, once their last call has ended."""
+        for each in [each for each in self._retired if not each.calls]:
+            self._retired.discard(each)
+            await each.channel.close()
 
-    def _read_material(self) -> tuple[bytes | None, ...]:
-        try:
-            return tuple(file.read() if file else None for file in self._files)
-        except errors.Unauthenticated as error:
-            raise errors.TLSFailed(error.detail) from error
+    def _read_material(self) -> Material:
+        material = tuple(file.read() if file else None for file in self._files)
+        for file, text in zip(self._files, material, strict=True):
+            # gRPC would take an empty file for none, and trust its own authorities instead.
+            if file is not None and text is not None and _PEM_MARK not in text:
+                raise errors.TLSFilesUnusable(f"{file.path}: holds no PEM text")
+        return material
 
-    def _open(self, material: tuple[bytes | None, ...]) -> grpc.aio.Channel:
+    def _open(self, material: Material) -> grpc.aio.Channel:
         options = self._options()
         if not self._address.tls:
             return grpc.aio.insecure_channel(self._address.grpc_target, options=options)
@@ -147,7 +192,8 @@ class Channel:
             ("grpc.http2.max_pings_without_data", 0),
             # The next tick is the retry: gRPC must have tried again by then.
             ("grpc.initial_reconnect_backoff_ms", min(1000, self._backoff_ms)),
-            ("grpc.min_reconnect_backoff_ms", min(1000, self._backoff_ms)),
+            # A back-off by its name; by its effect the time to connect in. A call's own deadline must come first.
+            ("grpc.min_reconnect_backoff_ms", self._connect_ms),
             ("grpc.max_reconnect_backoff_ms", self._backoff_ms),
             ("grpc.dns_min_time_between_resolutions_ms", self._backoff_ms),
             ("grpc.enable_retries", 0),

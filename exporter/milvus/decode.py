@@ -17,7 +17,7 @@ from exporter.milvus.redact import SourceStyle, safe_reason, safe_source
 from exporter.model import FailureClass, Job, Problem, State
 
 Record = pb.RefreshExternalCollectionJobInfo
-Fingerprint = int | tuple[int, int, int, str]
+Fingerprint = int | tuple[int, int, int, int, str]
 ReasonStyle = Literal["safe", "none"]
 
 _STATES: Final = {
@@ -108,7 +108,7 @@ class ListingDecoder:
         state = _state(record.state, found)
         start = _stamp(record.start_time, now, found)
         end = _end(record.end_time, start, state, now, found)
-        half_written = state is State.FAILED and end is None and not record.reason
+        half_written = _half_written(print_)
         # At first sight Milvus may be about to write the end; at the second it is missing.
         if state.ended and end is None and record.end_time == 0 and (again or not half_written):
             found.append(Problem.ENDED_WITHOUT_END_TIME)
@@ -143,15 +143,18 @@ def _fingerprint(record: Record) -> Fingerprint:
     state, end = record.state, record.end_time
     if state in _ENDED and end > 0:
         return int(end * 8 + state)
-    return (int(state), record.progress, end, record.reason)
+    return (int(state), record.progress, record.start_time, end, record.reason)
 
 
 def _half_written(print_: Fingerprint) -> bool:
-    return isinstance(print_, tuple) and print_[0] == pb.RefreshFailed and print_[2] <= 0 and not print_[3]
+    # An impossible end is no missing one: nobody will write it anew, so there is nothing to wait for.
+    return isinstance(print_, tuple) and print_[0] == pb.RefreshFailed and print_[3] == 0 and not print_[4]
 
 
-def _how_far(record: Record) -> tuple[bool, int, int, int]:
-    return (record.state in _ENDED, record.end_time, record.progress, record.state)
+def _how_far(record: Record) -> tuple[bool, int, int, int, int, str, str, str]:
+    """Return what orders records of one job. A total order: a listing's own order must not decide."""
+    progress = (record.state in _ENDED, record.end_time, record.progress, int(record.state), record.start_time)
+    return (*progress, record.reason, record.external_source, record.collection_name)
 
 
 def _state(number: int, found: list[Problem]) -> State:
@@ -184,7 +187,8 @@ def _stamp(milliseconds: int, now: float, found: list[Problem]) -> float | None:
 
 def _end(milliseconds: int, start: float | None, state: State, now: float, found: list[Problem]) -> float | None:
     if not state.ended:
-        if milliseconds != 0:
+        # A state that is newer than us may well be one that ends.
+        if milliseconds != 0 and state is not State.UNKNOWN:
             found.append(Problem.ACTIVE_WITH_END_TIME)
         return None
     end = _stamp(milliseconds, now, found)

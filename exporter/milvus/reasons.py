@@ -13,7 +13,7 @@ from typing import Final
 
 from exporter.model import FailureClass as Class
 
-_WINDOW: Final = 8192
+_WINDOW: Final = 4096
 """Characters looked at from either end of a reason; real ones have at most about 4 KiB."""
 
 
@@ -185,7 +185,7 @@ _TABLE: Final = (
     ),
     Row(Class.TIMEOUT, (), re.compile(r"\A(?:job |task )?timeout\Z")),
     # The storage did not answer in time. The job's own timeout is the row above.
-    Row(Class.SOURCE_UNREACHABLE, _any("timed out | deadline exceeded | request timeout | requesttimeout")),
+    Row(Class.STORAGE_ERROR, _any("timed out | deadline exceeded | request timeout | requesttimeout")),
     Row(Class.INTERNAL, _any("panic | nil pointer | etcdserver")),
     Row(
         Class.STORAGE_ERROR,
@@ -197,7 +197,7 @@ _TABLE: Final = (
 )
 # Read when neither the table nor a wrapper knows. Milvus puts these names around almost anything.
 _WEAK: Final = (
-    Row(Class.STORAGE_ERROR, _any("loon ffi transient error | ffi operation failed | loon_")),
+    Row(Class.STORAGE_ERROR, _any("loon ffi transient error | ffi operation failed | loon_ | failed to get file info")),
     Row(Class.MANIFEST_ERROR, _any("manifest")),
     Row(Class.INTERNAL, _any("service internal error")),
 )
@@ -210,9 +210,7 @@ def classify(raw: str) -> Class:
     """Return the failure class of a reason; ``unknown`` for an empty or unknown one. Never raises."""
     text = _evidence(raw)
     inner, own = strip_wrappers(text)
-    # A wrapper around nothing comes back whole, and its own words are no cause.
-    cause = None if _ANY_WRAPPER.search(inner) else _look_up(_TABLE, inner)
-    return cause or own or _look_up(_WEAK, text) or Class.UNKNOWN
+    return _look_up(_TABLE, inner) or own or _look_up(_WEAK, text) or Class.UNKNOWN
 
 
 def _evidence(raw: str) -> str:

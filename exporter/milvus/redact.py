@@ -1,21 +1,24 @@
 """Sources and reasons made safe to show. The only door through which Milvus's free text leaves this package.
 
 Milvus redacts neither ``external_source`` nor ``reason``: user info, pre-signed queries and whole specs with
-credentials have been seen in them (docs/milvus.md, "What Milvus does not redact").
+credentials have been seen in them (docs/milvus.md, "Sources and secrets").
 
 The work is bounded before any pattern runs: a source is judged by its first 4,096 characters, a reason by at
-most 16,384.
+most 8,192.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from exporter.milvus.reasons import strip_wrappers
 from exporter.milvus.secrets_patterns import STEMS, hide_blocks, mask_branded, mask_keyed, mask_random
 from exporter.milvus.uris import strip_uri
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 SourceStyle = Literal["path", "bucket", "none"]
 
@@ -25,14 +28,16 @@ _HASH_CHARS: Final = 8
 _HEAD_CHARS: Final = 60
 _SOURCE_WINDOW: Final = 4096
 """Characters. An object key has at most 1024 bytes, so a real source is shorter."""
-_WHOLE: Final = 16_384
-_HEAD_WINDOW: Final = 4096
-_TAIL_WINDOW: Final = 8192
+_WHOLE: Final = 8192
+"""Characters. A reason with a backtrace has 1 to 4 KiB."""
+_ROUNDS: Final = 6
+_HEAD_WINDOW: Final = 2048
+_TAIL_WINDOW: Final = 4096
 
 _ENCODED_AT: Final = re.compile(r"%(?:25)*+40")
 _BACKTRACES: Final = ("Backtrace:", "backtrace:", "Stack trace:", "stack trace:", "stack traceback:", "\ngoroutine ")
 # User info with blanks in it, which no later step would see as one word. What follows a host and port is no user info.
-_SPACED_USER_INFO: Final = re.compile(r"://[^\s/?#@:]{1,128}+:(?!\d{1,5}\s)[^\s/?#@]{1,128}+\s[^/?#@]{0,128}+@")
+_SPACED_USER_INFO: Final = re.compile(r"://(?!arn:)[^\s/?#@:]{1,128}+:(?!\d{0,5}[\s/])[^\s@]{1,128}+\s[^@]{0,128}+@")
 _ALL_QUERY: Final = re.compile(r"\?.|#(?!\d+\W*\Z).")
 _SCHEME_CHARS: Final = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+.-_"
 _CLOSING: Final = "\"'`:;,.)]>"
@@ -47,9 +52,23 @@ def safe_source(raw: str, style: SourceStyle = "path") -> str:
     """
     if style == "none":
         return ""
+    return _settled(raw, lambda text: _safe_source_once(text, style))
+
+
+def _safe_source_once(raw: str, style: SourceStyle) -> str:
     uri = strip_uri(_one_line(_source_window(raw)))
     shown = uri.prefix + uri.authority if style == "bucket" else uri.text
     return _fit(mask_branded(mask_keyed(shown)).strip())
+
+
+def _settled(raw: str, once: Callable[[str], str]) -> str:
+    """Go over the text until nothing changes: what was taken out can have stood between a key and its value."""
+    text = once(raw)
+    for _ in range(_ROUNDS):
+        if text == raw:
+            break
+        raw, text = text, once(text)
+    return text
 
 
 def _source_window(raw: str) -> str:
@@ -77,6 +96,10 @@ def safe_reason(raw: str) -> str:
     long random tokens, and wrapper phrases around an inner text. A longer text keeps about 60 characters of its
     head and, after an ellipsis, its tail, where the cause stands. Never raises.
     """
+    return _settled(raw, _safe_reason_once)
+
+
+def _safe_reason_once(raw: str) -> str:
     text = hide_blocks(_one_line(_reason_window(_without_backtrace(raw))))
     text = _SPACED_USER_INFO.sub("://***@", text)
     text = " ".join(filter(None, map(_safe_word, text.split(" "))))

@@ -22,17 +22,18 @@ _BY_GRPC_CODE: Final[dict[grpc.StatusCode, type[errors.MilvusError]]] = {
     Code.DATA_LOSS: errors.BadResponse,
 }
 
-# gRPC reports every TLS mistake as UNAVAILABLE: only the text tells them apart.
+# gRPC reports every TLS mistake as UNAVAILABLE: only the text tells them apart. The text also holds the host's name,
+# so a mark is never a bare word that a host could be called; and a handshake that ends in "Socket closed" is an outage.
 _TLS_MARKS: Final = (
-    "certificate",
-    "ssl_error",
-    "ssl routines",
-    "hostname verification",
+    "(tsi_",
+    "ssl_error_",
+    "ssl routines:",
+    "security handshaker",
+    "verification check failed",
+    "certificate_verify_failed",
     "wrong_version_number",
-    "unsupported protocol",
-    "tlsv1",
-    "handshake",
-    "tsi_",
+    "cannot check peer",
+    "peer certificate",
     "no match found for server name",
 )
 # Ours while receiving ("received message larger than max") and the server's while sending.

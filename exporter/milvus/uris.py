@@ -2,7 +2,7 @@
 
 User info, query and fragment go. The text need not be a well-formed URI: Milvus checks a source when it is
 submitted, but older servers did not, and a failure reason echoes whatever was typed. Where it cannot be told
-whether a part is a password or a path, the part is hidden (docs/milvus.md, "What Milvus does not redact").
+whether a part is a password or a path, the part is hidden (docs/milvus.md, "Sources and secrets").
 """
 
 from __future__ import annotations
@@ -56,8 +56,9 @@ def _strip_rest(prefix: str, rest: str) -> SafeUri:
     query = _first(_QUERY, rest)
     authority = rest[:end]
     if at > query:
-        hides_password = _hides_password(authority) and "@" not in authority
-        if query == end or hides_password:
+        # In a query an "@" belongs to some value; without one, the "?" is a part of the user info.
+        in_user_info = "=" not in rest[query:at] or (_hides_password(authority) and "@" not in authority)
+        if query == end or in_user_info:
             return SafeUri(prefix, HIDDEN, "")
         return _strip_rest(prefix, rest[:query])
     if at > end:

@@ -4,7 +4,16 @@ from exporter.web.app import create_app
 from exporter.web.bounds import Bounds
 from exporter.web.landing import FailingCollection, LandingFacts
 from exporter.web.loop import new_event_loop
-from exporter.web.reply import Reply
+from exporter.web.reply import Application, Reply
 from exporter.web.server import Server
 
-__all__ = ["Bounds", "FailingCollection", "LandingFacts", "Reply", "Server", "create_app", "new_event_loop"]
+__all__ = [
+    "Application",
+    "Bounds",
+    "FailingCollection",
+    "LandingFacts",
+    "Reply",
+    "Server",
+    "create_app",
+    "new_event_loop",
+]

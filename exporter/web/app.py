@@ -128,7 +128,7 @@ async def _reply(handler: Handler | None, scope: Message) -> Reply:
 
 
 def _log_failure(scope: Message, error: Exception) -> None:
-    # The path is one of the table's, so nothing of the caller's gets into the log; the error's own text could be anybody's.
+    # Only a path of the table gets here, so nothing of the caller's is logged; the error's text could be anybody's.
     log.error("could not answer %s: %s", _path(scope).decode("ascii", "replace"), type(error).__name__)
     log.debug("traceback", exc_info=error)
 

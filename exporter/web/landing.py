@@ -79,7 +79,7 @@ def landing_page(facts: LandingFacts) -> Reply:
 
 
 def _banner(facts: LandingFacts) -> str:
-    age = "There are no data yet." if facts.data_age is None else f"The data are {_duration(facts.data_age)} old."
+    age = "No data yet." if facts.data_age is None else f"Data is {_duration(facts.data_age)} old."
     if facts.last_poll_ok is None:
         return f'<p role="status">The first poll has not finished. {age}</p>'
     if facts.last_poll_ok:

@@ -2,21 +2,22 @@
 
 uvicorn's HTTP protocol has a time-out between requests and nothing else: a caller that sends half a request line
 keeps its connection for ever, headers and bodies may be of any size, a reader that stops reading holds an answer for
-ever, and a flood of pipelined requests becomes a flood of objects. There is no setting or hook for these, so this is the one
-class in the project that inherits (docs/decisions/0004-http-server.md). It leans on as little of uvicorn as it can: asyncio's
-protocol callbacks, httptools' parser callbacks, and from uvicorn itself ``on_response_complete``,
-``send_400_response``, ``connections``, ``cycle.keep_alive`` and ``headers``.
+ever, and a flood of pipelined requests becomes a flood of objects. There is no setting or hook for these, so this
+class inherits (docs/decisions/0004-http-server.md). It leans on as little of uvicorn as it can: asyncio's protocol
+callbacks, httptools' parser callbacks, and of uvicorn's own ``on_response_complete``, ``send_400_response``,
+``connections``, ``headers``, ``cycle.keep_alive``, ``cycle.default_headers`` and ``cycle.disconnected``.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
 from uvicorn import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from exporter.web.bounds import Bounds
@@ -33,10 +34,11 @@ _REASON: Final = {
 def _silent() -> logging.Logger:
     """Return a logger that says nothing.
 
-    uvicorn warns for each malformed request and prints a traceback for each request it cancels: any caller could fill the
-    log. What is worth a line is logged by ``exporter.web.app``.
+    uvicorn warns for each malformed request and prints a traceback for each request it cancels: any caller could
+    fill the log. What is worth a line is logged by ``exporter.web.app``.
     """
-    logger = logging.Logger("exporter.web.protocol", logging.CRITICAL + 1)
+    logger = logging.getLogger("exporter.web.protocol")
+    logger.setLevel(logging.CRITICAL + 1)
     logger.propagate = False
     return logger
 
@@ -64,7 +66,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._on_lost = on_lost
         self._timer: asyncio.TimerHandle | None = None
         self._heads = 0  # read to their end, on this connection
-        self._unanswered = 0  # of these
+        self._unanswered: deque[RequestResponseCycle] = deque()
         self._in_head = False
         self._piecewise = 0  # bytes of this head, by its complete pieces
         self._unfinished = 0  # bytes received since the last complete head
@@ -85,6 +87,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
         self._cancel()
+        self._disconnect()
         super().connection_lost(exc)
         self._on_lost()
 
@@ -101,7 +104,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._refuse(431)
 
     def on_message_begin(self) -> None:
-        """A request's first byte."""
+        """Begin to count."""
         self._in_head = True
         self._piecewise = 0
         super().on_message_begin()
@@ -120,31 +123,46 @@ class BoundedProtocol(HttpToolsProtocol):
         """Judge the head; start the answer and its clock."""
         self._in_head = False
         has_body = self._judge_body()
-        if self._unanswered >= self._bounds.pipelined:
+        if len(self._unanswered) >= self._bounds.pipelined:
             raise _RefusedError
         super().on_headers_complete()
         self._heads += 1
-        self._unanswered += 1
-        if self._unanswered == 1:
+        self._unanswered.append(self.cycle)
+        if len(self._unanswered) == 1:
             self._wait(self._bounds.answer_timeout)
         if has_body or self.parser.should_upgrade() or not self.parser.should_keep_alive():
             # After these the parser can no longer be trusted to find the next request.
-            self.cycle.keep_alive = False
+            self._make_last()
 
     def on_body(self, body: bytes) -> None:
         """Drop it: no page reads a body, so none is collected."""
 
     def on_response_complete(self) -> None:
         """Go on to the next request, or to waiting for one."""
-        self._unanswered -= 1
+        self._unanswered.popleft()
         super().on_response_complete()
         if self.transport.is_closing():
             return  # the answer's clock runs on: what is still in the buffer may never be read
-        self._wait(self._bounds.answer_timeout if self._unanswered else self._bounds.idle_timeout)
+        if self._unanswered:
+            self._wait(self._bounds.answer_timeout)
+        else:
+            self._wait(self._bounds.head_timeout if self._in_head else self._bounds.idle_timeout)
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002  # uvicorn's text; ours names the bound
         """Answer what the parser did not accept."""
         self._refuse(self._refusal)
+
+    def shutdown(self) -> None:
+        """Close, after the answers in hand."""
+        if self._unanswered:
+            self._make_last()
+        else:
+            self.transport.close()
+
+    def _make_last(self) -> None:
+        # The header as well: without it, older versions of uvicorn close without a word.
+        self.cycle.default_headers = [(b"connection", b"close")]
+        self.cycle.keep_alive = False
 
     def _judge_body(self) -> bool:
         """Return whether a body follows. Refuses one that says it is too large."""
@@ -165,10 +183,13 @@ class BoundedProtocol(HttpToolsProtocol):
             raise _RefusedError
 
     def _refuse(self, status: int) -> None:
-        """Say why and stop. Reads on without looking for a moment: a reset would take the answer away from the caller."""
+        """Say why and stop.
+
+        For a moment what still arrives is read and dropped: a reset would take the answer away from the caller.
+        """
         self._refused = True
         if self._unanswered:
-            self.transport.abort()  # in the middle of another answer there is no place for this one
+            self._abort()  # in the middle of another answer there is no place for this one
             return
         self.transport.write(_refusal_bytes(status))
         if self.transport.can_write_eof():
@@ -189,9 +210,18 @@ class BoundedProtocol(HttpToolsProtocol):
     def _expire(self) -> None:
         self._timer = None
         if self.transport.is_closing() or self.transport.get_write_buffer_size():
-            self.transport.abort()  # close would wait for a reader that does not read
+            self._abort()  # close would wait for a reader that does not read
         else:
             self.transport.close()
+
+    def _abort(self) -> None:
+        self._disconnect()
+        self.transport.abort()
+
+    def _disconnect(self) -> None:
+        """Tell every answer under way that nobody listens; uvicorn tells the last one only."""
+        for cycle in self._unanswered:
+            cycle.disconnected = True
 
 
 _SILENT: Final = _silent()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -71,9 +72,17 @@ def encode_headers(reply: Reply) -> list[tuple[bytes, bytes]]:
 
 
 async def send_reply(reply: Reply, send: Send, *, head_only: bool = False) -> None:
-    """Send an answer. Waits whenever the transport's buffer is full, so a slow reader costs a piece and not the body."""
+    """Send an answer.
+
+    Waits whenever the transport's buffer is full, so that a slow reader costs the memory of a piece, not of the body.
+    """
     await send({"type": "http.response.start", "status": reply.status, "headers": encode_headers(reply)})
-    if not head_only:
-        for piece in pieces(reply.chunks):
-            await send({"type": "http.response.body", "body": piece, "more_body": True})
-    await send({"type": "http.response.body", "body": b"", "more_body": False})
+    last: bytes | memoryview = b""
+    for piece in () if head_only else pieces(reply.chunks):
+        if last:
+            await send({"type": "http.response.body", "body": last, "more_body": True})
+            # Others get their turn; and only so is it noticed that the caller has gone, before each further write to
+            # nobody becomes a warning of asyncio's.
+            await asyncio.sleep(0)
+        last = piece
+    await send({"type": "http.response.body", "body": last, "more_body": False})

@@ -1,7 +1,7 @@
 """Listening, and stopping without cutting off a scrape.
 
-uvicorn's own ``Server`` is not used: it wakes ten times a second, takes over the process's signals, and ends the process
-when it cannot listen (docs/decisions/0004-http-server.md). What it does besides is what this class does.
+uvicorn's own ``Server`` is not used: it wakes ten times a second, takes over the process's signals, and ends the
+process when it cannot listen (docs/decisions/0004-http-server.md). What it does besides is what this class does.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ class Server:
 
 def _configure(app: Application, bounds: Bounds) -> Config:
     return Config(
-        app,  # type: ignore[arg-type]  # uvicorn spells ASGI's messages out, we do not
+        app,
         interface="asgi3",
         lifespan="off",
         ws="none",

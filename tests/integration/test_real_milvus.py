@@ -96,13 +96,13 @@ def test_once_exits_1_and_says_why(real: RealMilvus) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_killed_and_started_again(real: RealMilvus) -> None:
-    """Last in this module: it leaves a new server without bob behind."""
+def test_killed_and_started_again_on_its_data(real: RealMilvus) -> None:
     with Exporter(real.uri, env=ROOT_TOKEN, prefix=real.prefix) as exporter:
         exporter.until(lambda now: "unimplemented" in now.errors(), "the first refused poll")
         real.kill()
-        exporter.until(lambda now: "unreachable" in now.errors(), "kind unreachable")
-        real.start()
-        before = exporter.metrics().errors()["unimplemented"]
-        exporter.until(lambda now: now.errors()["unimplemented"] > before, "an answer again", seconds=20)
+        down = exporter.until(lambda now: "unreachable" in now.errors(), "kind unreachable")
+        real.restart()
+        before = down.errors()["unimplemented"]
+        exporter.until(lambda now: now.errors()["unimplemented"] > before, "an answer again", seconds=90)
+        assert exporter.get("/-/healthy").status == 200
         assert "Traceback" not in exporter.log

@@ -92,7 +92,7 @@ def test_no_command_shows_a_secret(world: PymilvusServer, command: str) -> None:
     done = call(*flags, env={"MILVUS_TOKEN": ROOT})
     assert done.returncode == 0, done.stdout + done.stderr
     no_secret(done.stdout + done.stderr, command)
-    world.set_fault(LIST_JOBS, status={"code": 65535, "error_code": 1, "reason": REASONS[2] + SOURCE})
+    world.set_fault(LIST_JOBS, status={"code": 1009, "error_code": 1, "reason": REASONS[2] + SOURCE})
     done = call(*flags, env={"MILVUS_TOKEN": ROOT})
     assert done.returncode == 1
     no_secret(done.stdout + done.stderr, f"{command} on an error")

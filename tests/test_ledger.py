@@ -1,0 +1,522 @@
+"""The memory of jobs: each ended job is counted once, whatever happens between two polls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pytest
+from builders import DAY, HOUR, NOON, collection, completed, failed, job, no_end
+
+from exporter.ledger import Ended, Ledger, Memory, database_rows, outcome_rows
+from exporter.model import Collection, FailureClass, Job, State
+from exporter.snapshot import DatabaseRow, OutcomeRow
+
+DOCS = collection("docs")
+IMAGES = collection("images", collection_id=8)
+OPEN = Collection("", "docs")
+
+
+def ledger(memory: Memory | None = None, *, baseline_done: bool = True, **more: object) -> Ledger:
+    memory = memory or Memory(since=NOON - DAY, baseline_done=baseline_done)
+    return Ledger(memory, **({"retention": DAY, "forget_after": 30 * DAY} | more))  # type: ignore[arg-type]
+
+
+def whole(
+    book: Ledger, *jobs: Job, at: Collection = DOCS, gone: Iterable[int] = (), now: float = NOON
+) -> tuple[Ended, ...]:
+    return book.observe_whole([(each, at) for each in jobs], gone, now)
+
+
+def part(
+    book: Ledger, *jobs: Job, at: Collection = DOCS, gone: Iterable[int] = (), now: float = NOON
+) -> tuple[Ended, ...]:
+    return book.observe_part(at, [(each, at) for each in jobs], gone, now)
+
+
+def ids(counted: tuple[Ended, ...]) -> list[int]:
+    return [ended.job.job_id for ended in counted]
+
+
+def row(book: Ledger, at: Collection = DOCS) -> OutcomeRow:
+    return next(r for r in outcome_rows(book.memory, lambda _: True, lambda _: None) if r.collection == at)
+
+
+def database(book: Ledger, name: str = "sales") -> DatabaseRow | None:
+    return next((r for r in database_rows(book.memory) if r.database == name), None)
+
+
+# The baseline
+
+
+def test_what_had_ended_in_the_first_whole_listing_is_the_baseline() -> None:
+    """It sets the stamps and is not counted."""
+    book = ledger(baseline_done=False)
+    assert whole(book, completed(1, NOON - 60), failed(2, NOON - 30)) == ()
+    book.mark_shown()
+    assert (row(book).finished, row(book).failed) == (0, 0)
+    assert row(book).last_success == NOON - 60
+    assert row(book).last_failure == NOON - 30
+    assert row(book).consecutive_failures == 1
+
+
+def test_what_was_under_way_at_the_baseline_is_counted_when_it_ends() -> None:
+    book = ledger(baseline_done=False)
+    whole(book, job(1, State.IN_PROGRESS))
+    assert ids(whole(book, completed(1, NOON + 5), now=NOON + 30)) == [1]
+
+
+def test_a_name_that_appears_after_the_baseline_has_none() -> None:
+    """The first whole listing completes the baseline for all."""
+    book = ledger(baseline_done=False)
+    whole(book)
+    assert ids(whole(book, completed(1, NOON + 5), at=IMAGES, now=NOON + 30)) == [1]
+
+
+def test_the_first_listing_by_name_is_the_baseline_of_its_collection_alone() -> None:
+    book = ledger(baseline_done=False)
+    assert part(book, completed(1, NOON)) == ()
+    assert ids(part(book, completed(2, NOON + 5), now=NOON + 30)) == [2]
+    assert part(book, completed(3, NOON + 5), at=IMAGES, now=NOON + 30) == ()
+
+
+def test_the_first_whole_listing_spares_what_a_listing_by_name_has_covered() -> None:
+    """Its baseline has been taken; the others take theirs now."""
+    book = ledger(baseline_done=False)
+    part(book, completed(1, NOON))
+    counted = book.observe_whole([(completed(2, NOON + 5), DOCS), (completed(3, NOON + 5), IMAGES)], (), NOON + 30)
+    assert ids(counted) == [2]
+
+
+def test_an_empty_listing_by_name_is_a_baseline_too() -> None:
+    book = ledger(baseline_done=False)
+    part(book)
+    assert ids(part(book, completed(1, NOON + 5), now=NOON + 30)) == [1]
+
+
+def test_a_listing_by_name_after_the_baseline_counts() -> None:
+    assert ids(part(ledger(), completed(1, NOON))) == [1]
+
+
+def test_a_job_of_the_baseline_is_never_counted() -> None:
+    book = ledger(baseline_done=False)
+    whole(book, completed(1, NOON))
+    assert whole(book, gone=[1], now=NOON + 30) == ()
+    assert whole(book, completed(1, NOON), now=NOON + 60) == ()
+
+
+# Each once
+
+
+def test_a_job_that_starts_and_ends_between_two_polls_is_counted() -> None:
+    book = ledger()
+    assert ids(whole(book, completed(1, NOON))) == [1]
+    book.mark_shown()
+    assert row(book).finished == 1
+
+
+def test_a_job_that_is_listed_again_is_not_counted_again() -> None:
+    book = ledger()
+    for now in (NOON, NOON + 30, NOON + 60):
+        whole(book, completed(1, NOON), now=now)
+    book.mark_shown()
+    assert row(book).finished == 1
+
+
+def test_a_job_that_vanishes_and_comes_back_is_not_counted_again() -> None:
+    book = ledger()
+    whole(book, completed(1, NOON))
+    whole(book, gone=[1], now=NOON + 30)
+    assert whole(book, completed(1, NOON), now=NOON + 60) == ()
+
+
+def test_thirty_jobs_that_end_between_two_polls_are_counted_thirty_times() -> None:
+    book = ledger()
+    assert len(whole(book, *(completed(i, NOON + i) for i in range(30)))) == 30
+    book.mark_shown()
+    assert row(book).finished == 30
+
+
+def test_counted_jobs_are_told_in_the_order_of_their_ends() -> None:
+    """So that the exemplar is the latest failure, whatever the order of the list."""
+    book = ledger()
+    assert ids(whole(book, failed(3, NOON + 3), failed(1, NOON + 1), failed(2, NOON + 2))) == [1, 2, 3]
+    book.mark_shown()
+    assert row(book).failed_exemplar == (3, NOON + 3)
+
+
+def test_a_superseded_job_is_counted_as_failed_and_not_as_a_failure() -> None:
+    book = ledger()
+    whole(book, failed(1, NOON, FailureClass.SUPERSEDED))
+    book.mark_shown()
+    assert (row(book).finished, row(book).failed, row(book).consecutive_failures) == (1, 1, 0)
+    assert dict(database(book).failed_by_class)[FailureClass.SUPERSEDED] == 1  # type: ignore[union-attr]
+
+
+def test_an_active_job_that_vanishes_is_not_counted() -> None:
+    book = ledger()
+    whole(book, job(1, State.IN_PROGRESS))
+    assert whole(book, gone=[1], now=NOON + 30) == ()
+
+
+# Repaired ends
+
+
+@pytest.mark.parametrize("state", [State.COMPLETED, State.FAILED])
+def test_an_impossible_end_is_replaced_by_our_clock_at_first_sight(state: State) -> None:
+    book = ledger()
+    assert ids(whole(book, no_end(1, state, reason="x"))) == [1]
+    assert book.memory.ended[1].end == NOON
+    assert book.board.job(1)[0].end == NOON
+
+
+def test_an_end_set_by_our_clock_does_not_wander() -> None:
+    book = ledger()
+    whole(book, no_end(1, State.COMPLETED))
+    whole(book, no_end(1, State.COMPLETED, progress=0.9), now=NOON + 30)
+    assert book.board.job(1)[0].end == NOON
+
+
+def test_a_half_written_failure_is_shown_at_once_and_counted_at_the_next_poll() -> None:
+    book = ledger()
+    half = no_end(1, State.FAILED, half_written=True)
+    assert whole(book, half) == ()
+    assert book.board.job(1)[0].state is State.FAILED
+    assert ids(whole(book, failed(1, NOON + 5, FailureClass.TIMEOUT), now=NOON + 30)) == [1]
+    assert book.memory.ended[1].end == NOON + 5
+    assert book.memory.ended[1].job.failure_class is FailureClass.TIMEOUT
+
+
+def test_a_half_written_failure_that_stays_so_ends_by_our_clock() -> None:
+    book = ledger()
+    half = no_end(1, State.FAILED, half_written=True)
+    whole(book, half)
+    assert ids(whole(book, half, now=NOON + 30)) == [1]
+    assert whole(book, half, now=NOON + 60) == ()
+    assert book.memory.ended[1].end == NOON + 30
+    assert book.board.job(1)[0].end == NOON + 30
+    assert not book.board.job(1)[0].half_written
+
+
+def test_a_half_written_failure_that_vanishes_is_counted() -> None:
+    """Better counted without a reason than lost."""
+    book = ledger()
+    whole(book, no_end(1, State.FAILED, half_written=True))
+    assert ids(whole(book, gone=[1], now=NOON + 30)) == [1]
+    assert book.memory.ended[1].end == NOON + 30
+    assert whole(book, failed(1, NOON + 1), now=NOON + 60) == ()
+
+
+def test_a_half_written_failure_that_is_not_told_again_is_counted_all_the_same() -> None:
+    """The ledger does not lean on decode to repeat it: the next listing that covers it counts it."""
+    book = ledger()
+    whole(book, no_end(1, State.FAILED, half_written=True))
+    assert ids(whole(book, now=NOON + 30)) == [1]
+    assert whole(book, now=NOON + 60) == ()
+
+
+def test_a_half_written_failure_waits_for_a_listing_that_covers_it() -> None:
+    book = ledger()
+    part(book, no_end(1, State.FAILED, half_written=True))
+    assert part(book, at=IMAGES, now=NOON + 30) == ()
+    assert ids(part(book, now=NOON + 60)) == [1]
+
+
+def test_a_half_written_failure_in_the_first_listing_belongs_to_the_baseline() -> None:
+    book = ledger(baseline_done=False)
+    whole(book, no_end(1, State.FAILED, half_written=True))
+    assert whole(book, failed(1, NOON + 5), now=NOON + 30) == ()
+    assert row(book).last_failure == NOON + 5
+
+
+def test_a_half_written_failure_that_runs_on_has_not_failed() -> None:
+    """The live view can take it back; a job that then vanishes while it runs is not counted as ended."""
+    book = ledger()
+    whole(book, no_end(1, State.FAILED, half_written=True))
+    assert whole(book, job(1, State.IN_PROGRESS), now=NOON + 30) == ()
+    assert whole(book, gone=[1], now=NOON + 60) == ()
+
+
+# Counters are seen at 0 first
+
+
+def test_counters_of_an_unknown_collection_are_shown_at_0_for_one_snapshot() -> None:
+    """A counter that appears with a value has no increase."""
+    book = ledger()
+    whole(book, failed(1, NOON))
+    assert (row(book).finished, row(book).failed, row(book).failed_exemplar) == (0, 0, None)
+    assert sum(count for _, count in database(book).failed_by_class) == 0  # type: ignore[union-attr]
+    book.mark_shown()
+    assert (row(book).finished, row(book).failed) == (1, 1)
+    assert sum(count for _, count in database(book).failed_by_class) == 1  # type: ignore[union-attr]
+
+
+def test_stamps_of_an_unknown_collection_are_shown_at_once() -> None:
+    book = ledger()
+    whole(book, failed(1, NOON))
+    assert row(book).last_failure == NOON
+    assert row(book).consecutive_failures == 1
+
+
+def test_a_collection_of_the_inventory_stands_at_0_before_its_first_job() -> None:
+    book = ledger()
+    book.know([DOCS])
+    assert (row(book).finished, row(book).failed, row(book).consecutive_failures) == (0, 0, 0)
+    assert database(book) is not None
+    book.mark_shown()
+    whole(book, completed(1, NOON))
+    assert row(book).finished == 1
+
+
+def test_knowing_a_collection_again_takes_nothing_from_it() -> None:
+    book = ledger()
+    whole(book, completed(1, NOON))
+    book.mark_shown()
+    book.know([DOCS])
+    assert row(book).finished == 1
+
+
+def test_a_new_collection_in_a_shown_database_moves_the_databases_totals_at_once() -> None:
+    book = ledger()
+    book.know([DOCS])
+    book.mark_shown()
+    whole(book, completed(1, NOON), at=IMAGES)
+    assert row(book, IMAGES).finished == 0
+    assert sum(database(book).duration_buckets) == 1  # type: ignore[union-attr]
+
+
+def test_what_the_filters_drop_does_not_enter_the_totals() -> None:
+    book = ledger(counts=lambda c: c.name != "images")
+    book.observe_whole([(failed(1, NOON), IMAGES), (failed(2, NOON), DOCS)], (), NOON)
+    book.mark_shown()
+    assert sum(count for _, count in database(book).failed_by_class) == 1  # type: ignore[union-attr]
+
+
+def test_a_database_with_nothing_to_show_has_no_row() -> None:
+    book = ledger(counts=lambda c: False)
+    whole(book, failed(1, NOON))
+    assert database(book) is None
+
+
+# Forgetting
+
+
+def test_an_id_is_forgotten_when_a_whole_listing_lacks_it_and_its_end_is_past_retention() -> None:
+    book = ledger()
+    whole(book, completed(1, NOON))
+    whole(book, gone=[1], now=NOON + DAY - 1)
+    assert book.take_forgotten() == frozenset()
+    whole(book, now=NOON + DAY + 1)
+    assert book.take_forgotten() == {1}
+    assert book.memory.ended == {}
+
+
+def test_an_id_that_is_still_listed_is_not_forgotten() -> None:
+    """Milvus keeps a job for longer where its clean-up fails."""
+    book = ledger()
+    whole(book, completed(1, NOON))
+    whole(book, now=NOON + 10 * DAY)
+    assert 1 in book.memory.ended
+
+
+def test_listings_by_name_forget_nothing() -> None:
+    book = ledger()
+    whole(book, completed(1, NOON))
+    part(book, gone=[1], now=NOON + 10 * DAY)
+    assert book.take_forgotten() == frozenset()
+    assert part(book, completed(1, NOON), now=NOON + 10 * DAY + 30) == ()
+
+
+def test_outcomes_outlive_the_ids() -> None:
+    book = ledger()
+    whole(book, completed(1, NOON))
+    whole(book, gone=[1], now=NOON + 3 * DAY)
+    book.mark_shown()
+    assert row(book).last_success == NOON
+    assert row(book).finished == 1
+
+
+def test_a_vanished_active_job_is_forgotten_at_once() -> None:
+    book = ledger()
+    whole(book, job(1, State.PENDING))
+    whole(book, gone=[1], now=NOON + 30)
+    assert book.take_forgotten() == {1}
+
+
+def test_forgotten_ids_are_told_once() -> None:
+    book = ledger()
+    whole(book, job(1, State.PENDING))
+    whole(book, gone=[1])
+    book.take_forgotten()
+    assert book.take_forgotten() == frozenset()
+
+
+def test_ids_that_a_memory_brought_along_and_milvus_no_longer_lists_are_forgotten() -> None:
+    """A restored memory is bounded by the listing as any other."""
+    first = ledger()
+    whole(first, completed(1, NOON), completed(2, NOON + 2 * DAY))
+    second = ledger(first.memory)
+    whole(second, now=NOON + 2 * DAY + HOUR)
+    assert set(second.memory.ended) == {2}
+
+
+def test_a_restored_memory_replays_nothing() -> None:
+    first = ledger()
+    whole(first, completed(1, NOON))
+    second = ledger(first.memory)
+    assert ids(whole(second, completed(1, NOON), completed(2, NOON + 5), now=NOON + 30)) == [2]
+
+
+def test_outcomes_of_what_nobody_can_say_to_exist_are_forgotten_after_a_while() -> None:
+    book = ledger()
+    whole(book, completed(1, NOON))
+    whole(book, gone=[1], now=NOON + DAY)
+    book.sweep(NOON + 30 * DAY, lambda _: None)
+    assert DOCS in book.memory.outcomes
+    book.sweep(NOON + 31 * DAY, lambda _: None)
+    assert DOCS not in book.memory.outcomes
+    assert database(book) is None
+
+
+def test_outcomes_of_a_collection_that_exists_are_kept_for_ever() -> None:
+    book = ledger()
+    whole(book, completed(1, NOON))
+    whole(book, gone=[1], now=NOON + DAY)
+    book.sweep(NOON + 3650 * DAY, lambda _: True)
+    assert DOCS in book.memory.outcomes
+
+
+def test_outcomes_of_a_collection_with_listed_jobs_are_kept() -> None:
+    book = ledger()
+    whole(book, completed(1, NOON))
+    book.sweep(NOON + 365 * DAY, lambda _: None)
+    assert DOCS in book.memory.outcomes
+
+
+def test_a_forgotten_collection_keeps_its_listed_jobs() -> None:
+    book = ledger()
+    whole(book, completed(1, NOON))
+    book.forget_collection(DOCS)
+    assert DOCS not in book.memory.outcomes
+    assert book.board.ids(DOCS) == {1}
+
+
+# Renames and what is learnt late
+
+
+def test_a_rename_keeps_everything() -> None:
+    book = ledger()
+    whole(book, completed(1, NOON), failed(2, NOON + 5))
+    book.mark_shown()
+    new = DOCS._replace(name="texts")
+    book.rename(DOCS, new)
+    assert DOCS not in book.memory.outcomes
+    assert (row(book, new).finished, row(book, new).failed) == (2, 1)
+    assert book.board.ids(new) == {1, 2}
+    assert whole(book, completed(1, NOON), failed(2, NOON + 5), at=new) == ()
+
+
+def test_a_rename_keeps_the_baseline_of_a_listing_by_name() -> None:
+    book = ledger(baseline_done=False)
+    part(book, completed(1, NOON))
+    new = DOCS._replace(name="texts")
+    book.rename(DOCS, new)
+    assert ids(part(book, completed(2, NOON + 5), at=new)) == [2]
+
+
+def test_a_collection_learnt_late_inherits_what_its_jobs_left_behind() -> None:
+    book = ledger()
+    whole(book, completed(1, NOON), at=OPEN)
+    book.mark_shown()
+    book.move_jobs({1: DOCS})
+    assert OPEN not in book.memory.outcomes
+    assert row(book).finished == 1
+    assert row(book).last_success == NOON
+    assert database(book, "") is None
+
+
+def test_what_is_older_than_the_ids_goes_with_the_only_heir() -> None:
+    book = ledger()
+    whole(book, completed(1, NOON), at=OPEN)
+    whole(book, completed(2, NOON + 2 * DAY), at=OPEN, gone=[1], now=NOON + 2 * DAY)
+    book.mark_shown()
+    book.move_jobs({2: DOCS})
+    assert row(book).finished == 2
+
+
+def test_jobs_of_one_name_can_go_to_several_collections() -> None:
+    book = ledger()
+    whole(book, completed(1, NOON), failed(2, NOON + 5), job(3, State.PENDING), at=OPEN)
+    other = collection("docs", "hr", 9)
+    book.move_jobs({1: DOCS, 2: other})
+    book.mark_shown()
+    assert (row(book).finished, row(book).failed) == (1, 0)
+    assert (row(book, other).finished, row(book, other).failed) == (1, 1)
+    assert row(book, OPEN).finished == 0
+    assert book.board.ids(OPEN) == {3}
+
+
+def test_totals_move_with_the_jobs() -> None:
+    book = ledger()
+    whole(book, completed(1, NOON), failed(2, NOON), at=OPEN)
+    book.move_jobs({1: DOCS, 2: DOCS})
+    book.mark_shown()
+    assert sum(database(book).duration_buckets) == 1  # type: ignore[union-attr]
+    assert sum(count for _, count in database(book).failed_by_class) == 1  # type: ignore[union-attr]
+    assert database(book, "") is None
+
+
+def test_a_long_row_of_failures_learnt_late_is_counted_in_full() -> None:
+    """Whatever the order in which the listing has brought them."""
+    book = ledger()
+    jobs = [failed(i, NOON + i) for i in range(600)]
+    whole(book, completed(1000, NOON - 60), *jobs, job(2000, State.PENDING), at=OPEN)
+    book.move_jobs({each.job_id: DOCS for each in [*reversed(jobs), completed(1000, NOON - 60)]})
+    assert row(book).consecutive_failures == 600
+
+
+def test_a_job_moved_to_a_recreated_collection_takes_nothing_of_the_former_along() -> None:
+    """A drop and recreate starts new outcomes: what the former collection left is not the new one's."""
+    book = ledger()
+    whole(book, completed(1, NOON))
+    whole(book, failed(2, NOON + 3 * DAY), gone=[1], now=NOON + 3 * DAY)
+    book.mark_shown()
+    heir = DOCS._replace(collection_id=70)
+    book.move_jobs({2: heir})
+    book.mark_shown()
+    assert row(book, heir).last_success is None
+    assert row(book, heir).finished == 1
+
+
+def test_moving_an_active_job_leaves_no_empty_collection_behind() -> None:
+    book = ledger()
+    whole(book, job(1, State.PENDING), at=OPEN)
+    book.move_jobs({1: DOCS})
+    assert set(book.memory.outcomes) == {DOCS}
+    assert set(book.board.groups) == {DOCS}
+
+
+def test_moving_jobs_that_nobody_has_seen_changes_nothing() -> None:
+    book = ledger()
+    book.move_jobs({1: DOCS})
+    assert book.memory.outcomes == {}
+
+
+def test_many_names_learnt_at_once_are_moved_without_reading_all_for_each() -> None:
+    """The inventory that comes late moves everything in one go; that must not cost names times jobs."""
+    names, each = 300, 10
+    book = ledger()
+    placed = [
+        (completed(n * each + i, NOON + i), Collection("", f"c{n}")) for n in range(names) for i in range(each)
+    ]
+    book.observe_whole(placed, (), NOON)
+    looked_at = 0
+
+    class Counting(dict[int, Ended]):
+        def values(self):  # type: ignore[no-untyped-def]  # noqa: ANN202
+            nonlocal looked_at
+            looked_at += len(self)
+            return super().values()
+
+    book.memory.ended = Counting(book.memory.ended)
+    book.move_jobs({made.job_id: Collection("sales", at.name, int(at.name[1:]) + 1) for made, at in placed})
+    assert looked_at <= 2 * names * each

@@ -1,0 +1,210 @@
+"""Paths, methods and headers, without a socket."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from exporter.errors import UsageError
+from exporter.web import LandingFacts, Reply, create_app
+from exporter.web.reply import PIECE, Application, Message, pieces
+
+FACTS = LandingFacts("1.0", True, "", 12.0, (), (), ())
+
+
+async def exposition(accept: str, accept_encoding: str) -> Reply:
+    return Reply(
+        200, "text/plain; version=0.0.4", (b"one 1\n", b"two 2\n"), (("x-asked", f"{accept}|{accept_encoding}"),)
+    )
+
+
+def build(**changes: Any) -> Application:
+    parts: dict[str, Any] = {
+        "metrics": exposition,
+        "healthy": lambda: True,
+        "ready": lambda: True,
+        "config_text": lambda: "poll:\n  interval: 30s\n",
+        "status": lambda: FACTS,
+        "telemetry_path": "/metrics",
+    }
+    return create_app(**(parts | changes))
+
+
+@dataclass(frozen=True)
+class Answer:
+    status_code: int
+    headers: dict[str, str]
+    text: str
+
+
+def ask(
+    path: str, method: str = "GET", *, app: Application | None = None, headers: Sequence[tuple[str, str]] = ()
+) -> Answer:
+    """Call the application as a server does: the path as it was sent, nothing tidied up on the way."""
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def receive() -> Message:
+        raise AssertionError("nobody reads a body")
+
+    raw_path, _, query = path.encode("latin-1").partition(b"?")
+    encoded = [(name.encode(), value.encode()) for name, value in headers]
+    scope = {"type": "http", "method": method, "raw_path": raw_path, "query_string": query, "headers": encoded}
+    asyncio.run((app or build())(scope, receive, send))  # type: ignore[arg-type]
+    start, *body = sent
+    assert [message["more_body"] for message in body] == [True] * (len(body) - 1) + [False]
+    names = {name.decode(): value.decode() for name, value in start["headers"]}
+    assert len(names) == len(start["headers"])
+    return Answer(start["status"], names, b"".join(message["body"] for message in body).decode())
+
+
+@pytest.mark.parametrize(
+    ("path", "content_type", "text"),
+    [
+        ("/metrics", "text/plain; version=0.0.4", "one 1\ntwo 2\n"),
+        ("/metrics?name=anything", "text/plain; version=0.0.4", "one 1\ntwo 2\n"),
+        ("/config", "text/yaml; charset=utf-8", "poll:\n  interval: 30s\n"),
+        ("/-/healthy", "text/plain; charset=utf-8", "healthy\n"),
+        ("/-/ready", "text/plain; charset=utf-8", "ready\n"),
+    ],
+)
+def test_each_path_answers_with_its_text(path: str, content_type: str, text: str) -> None:
+    answer = ask(path)
+    assert (answer.status_code, answer.headers["content-type"], answer.text) == (200, content_type, text)
+
+
+def test_the_handler_of_metrics_sees_what_the_caller_accepts() -> None:
+    headers = [("accept", "text/plain"), ("accept", "*/*;q=0.1"), ("accept-encoding", "gzip")]
+    assert ask("/metrics", headers=headers).headers["x-asked"] == "text/plain, */*;q=0.1|gzip"
+
+
+def test_what_the_caller_does_not_say_is_empty() -> None:
+    assert ask("/metrics").headers["x-asked"] == "|"
+
+
+@pytest.mark.parametrize("path", ["/", "/metrics", "/config", "/-/healthy", "/-/ready", "/nowhere"])
+def test_head_has_the_headers_of_get_and_no_body(path: str) -> None:
+    get, head = ask(path), ask(path, "HEAD")
+    assert head.status_code == get.status_code
+    assert head.headers == get.headers
+    assert int(head.headers["content-length"]) == len(get.text) > 0
+    assert head.text == ""
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/metrics/",
+        "//metrics",
+        "/./metrics",
+        "/x/../metrics",
+        "/metrics%0a",
+        "/metrics%00",
+        "/metrics%2f",
+        "/%6detrics",
+        "/metrics;x",
+        "/Metrics",
+        "/config/",
+        "/-/healthy/",
+        "/-/",
+        "/nowhere",
+        "/<script>",
+        "metrics",
+        "",
+        "*",
+    ],
+)
+def test_a_path_that_is_not_spelled_as_in_the_table_is_not_found_and_not_repeated(path: str) -> None:
+    answer = ask(path)
+    assert (answer.status_code, answer.text) == (404, "not found\n")
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "PATCH"])
+@pytest.mark.parametrize("path", ["/", "/metrics", "/config", "/-/healthy"])
+def test_another_method_is_told_which_ones_are_allowed(path: str, method: str) -> None:
+    answer = ask(path, method)
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD")
+
+
+@pytest.mark.parametrize(("path", "method"), [("/", "GET"), ("/metrics", "GET"), ("/no", "GET"), ("/config", "POST")])
+def test_every_answer_has_the_security_headers(path: str, method: str) -> None:
+    headers = ask(path, method).headers
+    assert headers["content-security-policy"].startswith("default-src 'none'; base-uri 'none'")
+    assert "unsafe" not in headers["content-security-policy"]
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["referrer-policy"] == "no-referrer"
+    assert headers["x-frame-options"] == "DENY"
+    assert headers["cache-control"] == "no-store"
+    assert "server" not in headers
+
+
+@pytest.mark.parametrize(("path", "part"), [("/-/healthy", "healthy"), ("/-/ready", "ready")])
+def test_a_probe_that_fails_is_503_with_one_line(path: str, part: str) -> None:
+    answer = ask(path, app=build(**{part: lambda: False}))
+    assert answer.status_code == 503
+    assert answer.text.startswith(f"not {part}: ")
+    assert answer.text.count("\n") == 1
+
+
+def failing(error: Exception) -> Callable[..., Any]:
+    def fail(*_: Any) -> Any:
+        raise error
+
+    return fail
+
+
+@pytest.mark.parametrize(
+    ("path", "part"), [("/metrics", "metrics"), ("/", "status"), ("/config", "config_text"), ("/-/ready", "ready")]
+)
+def test_a_fault_of_a_page_is_500_and_one_line_in_the_log(
+    path: str, part: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    answer = ask(f"{path}?canary", app=build(**{part: failing(RuntimeError("s3cret"))}))
+    assert (answer.status_code, answer.text) == (500, "internal error\n")
+    assert [record.getMessage() for record in caplog.records if record.name == "exporter.web"] == [
+        f"could not answer {path}: RuntimeError"
+    ]
+    assert "s3cret" not in caplog.text
+    assert "canary" not in caplog.text
+    assert "Traceback" not in caplog.text
+
+
+def test_metrics_can_live_at_the_root() -> None:
+    assert ask("/", app=build(telemetry_path="/")).text == "one 1\ntwo 2\n"
+
+
+def test_metrics_can_live_elsewhere() -> None:
+    app = build(telemetry_path="/milvus/metrics-1")
+    assert ask("/milvus/metrics-1", app=app).status_code == 200
+    assert ask("/metrics", app=app).status_code == 404
+
+
+@pytest.mark.parametrize("path", ["", "metrics", "/metrics/", "//m", "/me trics", "/m\n", "/ä", "/m?x", "/%41"])
+def test_a_telemetry_path_that_is_no_path_is_refused(path: str) -> None:
+    with pytest.raises(UsageError, match=r"web\.telemetry_path: .* is no path; right would be"):
+        build(telemetry_path=path)
+
+
+@pytest.mark.parametrize("path", ["/config", "/-/healthy", "/-/metrics"])
+def test_a_telemetry_path_that_is_taken_is_refused(path: str) -> None:
+    with pytest.raises(UsageError, match="belongs to another page"):
+        build(telemetry_path=path)
+
+
+@pytest.mark.parametrize(
+    "sizes", [[], [0], [1], [PIECE], [PIECE + 1], [3 * PIECE], [1] * 1000, [PIECE - 1, 2, PIECE], [5, 2 * PIECE + 7, 5]]
+)
+def test_a_body_goes_out_whole_in_pieces_of_bounded_size(sizes: list[int]) -> None:
+    chunks = [bytes([number % 251]) * size for number, size in enumerate(sizes)]
+    sent = list(pieces(chunks))
+    assert b"".join(sent) == b"".join(chunks)
+    assert all(len(piece) <= PIECE for piece in sent)
+    assert len(sent) <= 2 * sum(sizes) // PIECE + 3
