@@ -8,28 +8,21 @@ import os
 import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from typing import TYPE_CHECKING, Final
 
 from exporter import __version__
-from exporter.catalog import InventoryReader
 from exporter.clock import Clock, SystemClock
 from exporter.config import Milvus, Poll, effective
 from exporter.errors import UsageError
-from exporter.ledger import Memory
-from exporter.metrics import Account, Body, Exposition
-from exporter.milvus.client import MilvusClient
 from exporter.model import State
-from exporter.poll import Corridor
 from exporter.schedule import Schedule
-from exporter.store import Publication, Store
+from exporter.target import INVENTORY_BUDGET_SECONDS, Target, build
 from exporter.web import Application, FailingCollection, LandingFacts, Reply, Server, create_app
 
 if TYPE_CHECKING:
     from exporter.config import Settings
     from exporter.demo import SimulatedMilvus
 
-_INVENTORY_BUDGET_SECONDS: Final = 30.0
 _GRACE_SECONDS: Final = 3.0
 """For scrapes in hand; the whole stop stays within 5 s."""
 
@@ -44,46 +37,6 @@ _DEMO_MAX_AGE: Final = 26 * 3600.0
 log = logging.getLogger("exporter")
 
 
-@dataclass(slots=True)
-class Target:
-    """One Milvus and everything that watches it."""
-
-    client: MilvusClient
-    store: Store
-    reader: InventoryReader | None
-    corridor: Corridor
-    exposition: Exposition
-
-    async def close(self) -> None:
-        """Stop what is under way and close the channel."""
-        await self.corridor.close()
-        await self.client.close()
-
-
-def build(settings: Settings, clock: Clock, *, process: bool = True) -> Target:
-    """Build what watches one Milvus. ``process``: with the process's own families."""
-    client = MilvusClient(settings)
-    store = Store(settings.poll.stale_after)
-    reader = None
-    if settings.inventory.enabled:
-        timeout = settings.poll.timeout
-        reader = InventoryReader(client, clock, budget=max(_INVENTORY_BUDGET_SECONDS, timeout), call_timeout=timeout)
-    memory = Memory(since=clock.wall() - settings.server.job_retention)
-    corridor = Corridor(settings, client, store, clock, reader=reader, memory=memory)
-    account = _account(settings, reader)
-    return Target(client, store, reader, corridor, Exposition(store, clock, account, process=process))
-
-
-async def once(settings: Settings) -> tuple[Body, bool]:
-    """Poll once. Returns the exposition without the process's own families, and whether the poll was good."""
-    target = build(settings, SystemClock(), process=False)
-    try:
-        await target.corridor.poll()
-        return target.exposition.body(), target.store.current.account.up
-    finally:
-        await target.close()
-
-
 async def serve(settings: Settings, announce: Callable[[Sequence[str]], None] | None = None) -> None:
     """Live until SIGTERM or SIGINT. ``announce`` is told the addresses that are listened on.
 
@@ -96,8 +49,8 @@ async def serve(settings: Settings, announce: Callable[[Sequence[str]], None] | 
     web = _web(settings, target, clock, lambda: schedule.running and pulse.beats())
     server = Server(web, [str(address) for address in settings.web.listen_address])
     stopped = _stop_signal()
-    await server.start()
     try:
+        await server.start()
         log.info("started", extra={"version": __version__, "configuration": effective(settings, one_line=True)})
         if announce is not None:
             announce(server.addresses)
@@ -141,8 +94,9 @@ async def serve_demo(settings: Settings, demo: Demo, say: Callable[[str], None])
 
 def _web(settings: Settings, target: Target, clock: Clock, healthy: Callable[[], bool]) -> Application:
     async def metrics(accept: str, accept_encoding: str) -> Reply:
-        # Mostly a look-up; in a thread, because the first of its kind after a poll has to be rendered.
-        body = await asyncio.to_thread(target.exposition.body, accept, accept_encoding)
+        body = target.exposition.at_hand(accept, accept_encoding)
+        if body is None:  # the first of its kind after a poll has to be rendered, off the loop
+            body = await asyncio.to_thread(target.exposition.body, accept, accept_encoding)
         encoding = (("Content-Encoding", body.encoding),) if body.encoding else ()
         return Reply(200, body.content_type, body.chunks, (*encoding, ("Vary", "Accept, Accept-Encoding")))
 
@@ -217,7 +171,7 @@ class _Pulse:
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
         self._clock = clock
-        self._patience = 3 * settings.poll.interval + settings.poll.timeout + 2 * _INVENTORY_BUDGET_SECONDS
+        self._patience = 3 * settings.poll.interval + settings.poll.timeout + 2 * INVENTORY_BUDGET_SECONDS
         self._last = clock.monotonic()
 
     def beat(self) -> None:
@@ -244,31 +198,6 @@ def _fill(schedule: Schedule, settings: Settings, target: Target, pulse: _Pulse)
 
     # The first pass is the first poll's: it waits for it before it publishes.
     schedule.every(settings.inventory.interval, "inventory", inventory, at_once=False)
-
-
-def _account(settings: Settings, reader: InventoryReader | None) -> Callable[[Publication, bool], Account]:
-    revision = _revision()
-
-    def account(publication: Publication, stale: bool) -> Account:  # noqa: FBT001  # the shape Exposition calls
-        inventory = reader.account if reader else None
-        return Account(
-            publication=publication,
-            stale=stale,
-            poll_interval=settings.poll.interval,
-            job_timeout=settings.server.job_timeout,
-            job_retention=settings.server.job_retention,
-            inventory_last_success=inventory.last_success if inventory else 0.0,
-            inventory_errors=inventory.by_kind if inventory else {},
-            revision=revision,
-        )
-
-    return account
-
-
-def _revision() -> str:
-    """Return what the image build has written down, or nothing."""
-    file = resources.files("exporter") / "REVISION"
-    return file.read_text().strip() if file.is_file() else ""
 
 
 def _stop_signal() -> asyncio.Event:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
-import ssl
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Final
 
 from exporter import errors
 from exporter.milvus.client import MilvusClient
+from exporter.milvus.handshake import NOT_GRPC, handshake
 
 if TYPE_CHECKING:
-    from exporter.config import Settings
+    from exporter.config import MilvusAddress, Settings
 
 
 class Verdict(Enum):
@@ -38,109 +39,126 @@ class Step:
         return f"{self.verdict.value:<5} {self.name:<16} {self.text}"
 
 
+# A refined error stands before the one that it refines.
 _REMEDIES: Final[dict[type[errors.MilvusError], str]] = {
+    errors.CredentialsUnusable: "correct that file, or name another",
     errors.Unauthenticated: "set milvus.token_file, or milvus.user with milvus.password_file, to what Milvus knows",
     errors.PermissionDenied: "grant the user the privilege named here (docs/milvus.md, Privileges)",
-    errors.Unreachable: "start Milvus, or correct milvus.uri",
+    errors.TLSFilesUnusable: "correct that file, or name another",
     errors.TLSFailed: "correct milvus.tls.ca_file, .cert_file and .key_file, or milvus.tls.server_name",
     errors.DeadlineExceeded: "look whether Milvus hangs, or raise poll.timeout",
     errors.NotReady: "wait until Milvus has started",
     errors.RateLimited: "raise poll.interval, or Milvus's limits",
     errors.ResponseTooLarge: "raise milvus.max_response_bytes",
     errors.BadResponse: "look whether milvus.uri leads to Milvus's gRPC port, and not through an HTTP proxy",
-    errors.Unimplemented: "the refresh API came with Milvus 3.0: upgrade Milvus, or correct milvus.uri",
+    errors.Unimplemented: "Milvus 3.0 brought the refresh API, older ones have none: upgrade Milvus, or correct "
+    "milvus.uri",
     errors.ServerFault: "look into Milvus's log",
 }
 _GRANTS: Final = "grant ListDatabases, ShowCollections and DescribeCollection (docs/milvus.md, Privileges)"
+_LONGEST_VERSION: Final = 80
 
 
 async def check(settings: Settings, show: Callable[[Step], None]) -> bool:
     """Try each step and show its line. Returns whether the daemon would work; missing inventory is only a warning."""
-    show(Step("configuration", Verdict.OK, "valid"))
-    good = True
+    show(Step("configuration", Verdict.OK, f"valid; milvus.uri is {settings.milvus.address}"))
     for step in _reach(settings):
         line = await step
         show(line)
-        good = good and line.verdict is not Verdict.FAIL
-        if not good:
+        if line.verdict is Verdict.FAIL:
             show(Step("milvus", Verdict.SKIP, "not asked, because it cannot be reached"))
             return False
     client = MilvusClient(settings)
     try:
-        for ask in (_credentials, _version, _refresh_api):
-            line = await ask(client, settings)
-            show(line)
-            good = good and line.verdict is not Verdict.FAIL
-        for line in [*_filters(settings), await _inventory(client, settings)]:
-            show(line)
+        return await _ask(client, settings, show)
     finally:
         await client.close()
-    return good
+
+
+async def _ask(client: MilvusClient, settings: Settings, show: Callable[[Step], None]) -> bool:
+    credentials = await _credentials(client, settings)
+    show(credentials)
+    if credentials.verdict is Verdict.FAIL:
+        show(Step("milvus", Verdict.SKIP, "not asked any further"))
+        return False
+    show(await _version(client, settings))
+    refresh_api = await _refresh_api(client, settings)
+    show(refresh_api)
+    inventory, databases = await _inventory(client, settings)
+    show(inventory)
+    for line in _filters(settings, databases):
+        show(line)
+    return refresh_api.verdict is not Verdict.FAIL
 
 
 def _reach(settings: Settings) -> Iterator[Awaitable[Step]]:
-    address = settings.milvus.address
+    address, timeout = settings.milvus.address, settings.poll.timeout
     if address.path:
-        yield _connect_unix(address.path, settings.poll.timeout)
+        yield _connect_unix(address.path, timeout)
         return
-    yield _resolve(address.host, address.port)
-    yield _connect(address.host, address.port, settings.poll.timeout)
+    yield _resolve(address.host, timeout)
+    yield _connect(address, timeout)
     if address.tls:
         yield _handshake(settings)
 
 
-async def _resolve(host: str, port: int) -> Step:
-    try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except OSError as error:
-        return Step(
-            "name resolution", Verdict.FAIL, f"{host}: {error.strerror}; correct the host in milvus.uri, or DNS"
-        )
-    addresses = dict.fromkeys(str(entry[4][0]) for entry in found)
-    return Step("name resolution", Verdict.OK, f"{host} is {', '.join(addresses)}")
-
-
-async def _connect(host: str, port: int, timeout: float) -> Step:
+async def _resolve(host: str, timeout: float) -> Step:
     try:
         async with asyncio.timeout(timeout):
-            _, writer = await asyncio.open_connection(host, port)
-    except (OSError, TimeoutError) as error:
-        why = getattr(error, "strerror", None) or "no answer"
-        return Step(
-            "tcp", Verdict.FAIL, f"{host}:{port}: {why}; start Milvus, open the way to it, or correct milvus.uri"
-        )
-    writer.close()
-    return Step("tcp", Verdict.OK, f"{host}:{port} accepts connections")
+            found = await _addresses(host)
+    except (OSError, UnicodeError) as error:
+        # UnicodeError: a part of the name is empty or longer than the 63 characters that DNS has.
+        why = "no valid name" if isinstance(error, UnicodeError) else _why(error)
+        return Step("name resolution", Verdict.FAIL, f"{host}: {why}; correct the host in milvus.uri, or DNS")
+    said = "is an address" if found == [host] else f"is {', '.join(found)}"
+    return Step("name resolution", Verdict.OK, f"{host} {said}")
+
+
+async def _addresses(host: str) -> list[str]:
+    found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+async def _connect(address: MilvusAddress, timeout: float) -> Step:
+    refusals: dict[str, None] = {}
+    # One after the other: asyncio tells of several only that none has worked.
+    for each in await _addresses(address.host):
+        try:
+            async with asyncio.timeout(timeout):
+                _, writer = await asyncio.open_connection(each, address.port)
+        except OSError as error:
+            refusals[_why(error)] = None
+            continue
+        writer.transport.abort()
+        return Step("tcp", Verdict.OK, f"{address.authority} accepts connections")
+    remedy = "start Milvus, open the way to it, or correct milvus.uri"
+    return Step("tcp", Verdict.FAIL, f"{address.authority}: {', '.join(refusals)}; {remedy}")
 
 
 async def _connect_unix(path: str, timeout: float) -> Step:
     try:
         async with asyncio.timeout(timeout):
             _, writer = await asyncio.open_unix_connection(path)
-    except (OSError, TimeoutError) as error:
-        why = getattr(error, "strerror", None) or "no answer"
-        return Step("unix socket", Verdict.FAIL, f"{path}: {why}; start Milvus, or correct milvus.uri")
-    writer.close()
+    except OSError as error:
+        return Step("unix socket", Verdict.FAIL, f"{path}: {_why(error)}; start Milvus, or correct milvus.uri")
+    writer.transport.abort()
     return Step("unix socket", Verdict.OK, f"{path} accepts connections")
 
 
+def _why(error: OSError) -> str:
+    if isinstance(error, socket.gaierror) or not error.errno:
+        return error.strerror or "no answer in time"
+    return os.strerror(error.errno)
+
+
 async def _handshake(settings: Settings) -> Step:
-    address, tls = settings.milvus.address, settings.milvus.tls
     try:
-        context = ssl.create_default_context(cafile=tls.ca_file)
-        context.set_alpn_protocols(["h2"])
-        if tls.cert_file and tls.key_file:
-            context.load_cert_chain(tls.cert_file, tls.key_file)
-        async with asyncio.timeout(settings.poll.timeout):
-            _, writer = await asyncio.open_connection(
-                address.host, address.port, ssl=context, server_hostname=tls.server_name or address.host
-            )
-    except (ssl.SSLError, OSError, TimeoutError) as error:
-        why = getattr(error, "verify_message", None) or getattr(error, "reason", None) or str(error) or "no answer"
-        return Step("tls", Verdict.FAIL, f"{why}; {_REMEDIES[errors.TLSFailed]}")
-    version = writer.get_extra_info("ssl_object").version()
-    writer.close()
-    return Step("tls", Verdict.OK, f"{version}, certificate accepted")
+        made = await handshake(settings.milvus, settings.poll.timeout)
+    except errors.TLSFilesUnusable as error:
+        return _failed("tls", error)
+    if made.fault:
+        return Step("tls", Verdict.FAIL, made.fault)
+    return Step("tls", Verdict.OK, f"{made.version}, certificate accepted")
 
 
 async def _credentials(client: MilvusClient, settings: Settings) -> Step:
@@ -148,17 +166,28 @@ async def _credentials(client: MilvusClient, settings: Settings) -> Step:
         await client.connect(timeout=settings.poll.timeout)
     except errors.Unimplemented:
         return Step("credentials", Verdict.SKIP, "the server does not know Connect")
+    except errors.Unreachable as error:
+        # The port has just accepted a connection, so it is there.
+        tls = settings.milvus.address.tls or settings.milvus.address.path
+        remedy = NOT_GRPC if tls else f"write https in milvus.uri if Milvus has TLS switched on, or {NOT_GRPC}"
+        return Step("credentials", Verdict.FAIL, f"{_said(error)}; {remedy}")
+    except errors.ServerFault as error:
+        # The daemon itself never calls Connect, so this alone keeps it from nothing.
+        return Step("credentials", Verdict.WARN, f"not tried: {_said(error)}")
     except errors.MilvusError as error:
         return _failed("credentials", error)
-    return Step("credentials", Verdict.OK, "accepted")
+    given = settings.milvus.credentials
+    none = given.token is None and given.user is None
+    return Step("credentials", Verdict.OK, "none set and none asked for" if none else "accepted")
 
 
 async def _version(client: MilvusClient, settings: Settings) -> Step:
     try:
         version = await client.server_version(timeout=settings.poll.timeout)
     except errors.MilvusError as error:
-        return Step("server version", Verdict.WARN, f"not known: {error}")
-    return Step("server version", Verdict.OK, version if version.isprintable() else "not printable")
+        return Step("server version", Verdict.WARN, f"not known: {_said(error)}")
+    shown = "".join(char for char in version if char.isprintable())[:_LONGEST_VERSION]
+    return Step("server version", Verdict.OK, shown or "not told")
 
 
 async def _refresh_api(client: MilvusClient, settings: Settings) -> Step:
@@ -166,44 +195,66 @@ async def _refresh_api(client: MilvusClient, settings: Settings) -> Step:
         answer = await client.list_jobs(timeout=settings.poll.timeout)
     except errors.ServerFault as error:
         if error.may_be_one_broken_job:
-            return Step("refresh API", Verdict.WARN, f"{error}; collections will be listed one by one")
+            instead = "until this is over each poll lists the known collections one by one, which needs the inventory"
+            return Step("refresh API", Verdict.WARN, f"cannot list all jobs at once: {_said(error)}; {instead}")
         return _failed("refresh API", error)
     except errors.MilvusError as error:
         return _failed("refresh API", error)
-    return Step("refresh API", Verdict.OK, f"{len(answer.jobs)} jobs listed")
+    return Step("refresh API", Verdict.OK, f"{_count(len(answer.jobs), 'job')} listed")
 
 
-def _filters(settings: Settings) -> Iterator[Step]:
-    if settings.filters.databases.include and not settings.inventory.enabled:
-        yield Step(
-            "filters",
-            Verdict.WARN,
-            "filters.databases.include cannot match without the inventory, which tells the databases; enable it",
-        )
-
-
-async def _inventory(client: MilvusClient, settings: Settings) -> Step:
-    """Ask what a pass of the inventory asks, once."""
-    timeout = settings.poll.timeout
+async def _inventory(client: MilvusClient, settings: Settings) -> tuple[Step, tuple[str, ...]]:
+    """Ask what a pass of the inventory asks, with one collection per database. Returns the databases too."""
     if not settings.inventory.enabled:
-        return Step("inventory", Verdict.SKIP, "switched off; the label database is empty")
+        return Step("inventory", Verdict.SKIP, "switched off; the label database is empty"), ()
+    databases: tuple[str, ...] = ()
+    total = 0
     try:
-        databases = await client.list_databases(timeout=timeout)
-        shown = [(name, line) for name in databases for line in await client.show_collections(name, timeout=timeout)]
-        if shown:
-            database, line = shown[0]
-            await client.describe_collection(database, line.name, timeout=timeout)
+        databases = await client.list_databases(timeout=settings.poll.timeout)
+        for database in databases:
+            total += await _look_into(client, database, settings.poll.timeout)
     except errors.MilvusError as error:
-        return Step("inventory", Verdict.WARN, f"{error}; without it the label database can be empty: {_GRANTS}")
-    if not shown:
-        return Step(
-            "inventory",
-            Verdict.WARN,
-            f"no collection is shown in {len(databases)} databases; where some exist, {_GRANTS}",
-        )
-    return Step("inventory", Verdict.OK, f"{len(databases)} databases, {len(shown)} collections")
+        remedy = _GRANTS if isinstance(error, errors.PermissionDenied) else _remedy(error)
+        text = f"{_said(error)}; without it the label database can be empty: {remedy}"
+        return Step("inventory", Verdict.WARN, text), databases
+    found = f"{_count(total, 'collection')} in {_count(len(databases), 'database')}"
+    if not total:
+        return Step("inventory", Verdict.WARN, f"Milvus shows {found}; where some exist, {_GRANTS}"), databases
+    return Step("inventory", Verdict.OK, found), databases
+
+
+async def _look_into(client: MilvusClient, database: str, timeout: float) -> int:
+    try:
+        shown = await client.show_collections(database, timeout=timeout)
+        if shown:
+            await client.describe_collection(database, shown[0].name, timeout=timeout)
+    except (errors.CollectionGone, errors.DatabaseGone):
+        return 0  # dropped between two calls
+    return len(shown)
+
+
+def _filters(settings: Settings, databases: tuple[str, ...]) -> Iterator[Step]:
+    only = settings.milvus.address.database
+    name = "milvus.uri names a database" if only else "filters.databases.include is set"
+    if (only or settings.filters.databases.include) and not databases:
+        text = f"{name}, and only the inventory tells databases: without it nothing is shown"
+        yield Step("filters", Verdict.WARN, f"{text}; make the inventory work, or take the filter out")
+    elif only and only not in databases:
+        text = f'milvus.uri names the database "{only}", which Milvus does not show: nothing will be shown'
+        yield Step("filters", Verdict.WARN, f"{text}; correct it, or {_GRANTS}")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _said(error: errors.MilvusError) -> str:
+    return str(error).rstrip(". ")
+
+
+def _remedy(error: errors.MilvusError) -> str:
+    return next((text for leaf, text in _REMEDIES.items() if isinstance(error, leaf)), "start Milvus")
 
 
 def _failed(name: str, error: errors.MilvusError) -> Step:
-    remedy = next((text for leaf, text in _REMEDIES.items() if isinstance(error, leaf)), "look into Milvus's log")
-    return Step(name, Verdict.FAIL, f"{error}; {remedy}")
+    return Step(name, Verdict.FAIL, f"{_said(error)}; {_remedy(error)}")

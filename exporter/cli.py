@@ -129,9 +129,9 @@ def _demo_numbers(namespace: argparse.Namespace) -> tuple[float, int]:
 
 
 def _once(settings: Settings, _: argparse.Namespace) -> int:
-    from exporter import app  # noqa: PLC0415
+    from exporter.target import once  # noqa: PLC0415
 
-    body, good = asyncio.run(app.once(settings))
+    body, good = asyncio.run(once(settings))
     for chunk in body.chunks:
         sys.stdout.buffer.write(chunk)
     sys.stdout.buffer.flush()

@@ -19,6 +19,10 @@ class UsageError(ExporterError):
         self.faults = faults
 
 
+class StateUnusable(ExporterError):
+    """The state file cannot be used: locked, damaged, foreign, read-only or full. The text names it and says why."""
+
+
 class MilvusError(ExporterError):
     """A call to Milvus did not bring an answer that can be used.
 

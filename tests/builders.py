@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Self, TypeVar
 
@@ -298,7 +299,7 @@ class Watch:
     """A corridor that watches a scripted Milvus, with the loop that it walks on."""
 
     def __init__(
-        self, milvus: ScriptedMilvus, *, inventory: bool = True, memory: Memory | None = None, **sections: Any
+        self, milvus: ScriptedMilvus, /, *, inventory: bool = True, memory: Memory | None = None, **sections: Any
     ) -> None:
         self.milvus, self.clock = milvus, milvus.clock
         self.settings = settings(**sections)
@@ -356,6 +357,16 @@ class Watch:
         """Return how many jobs the rows of a collection add up to."""
         found = self.row(name, database)
         return sum(sum(counts) for _, counts in found.counts) if found else 0
+
+
+Watching = Callable[..., Watch]
+
+
+@contextmanager
+def watches(milvus: ScriptedMilvus) -> Iterator[Watching]:
+    """Lend what makes watches of one Milvus, and end them all."""
+    with ExitStack() as stack:
+        yield lambda **more: stack.enter_context(Watch(milvus, **more))
 
 
 def total(row: JobRows, state: State) -> int:

@@ -1,4 +1,4 @@
-"""Golden files: what a test printed when somebody last read it. ``make golden`` writes them anew, ``git diff`` shows how."""
+"""Golden files: what a test printed when somebody last read it. ``make golden`` writes them anew, for ``git diff``."""
 
 from __future__ import annotations
 

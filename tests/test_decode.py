@@ -113,7 +113,9 @@ def test_an_empty_record_is_a_pending_job_that_lacks_only_its_id() -> None:
 
 
 def test_source_and_reason_are_safe_before_a_job_exists() -> None:
-    raw = failed(external_source="s3://key:hunter2@bucket/x?sig=abc", reason="denied: password=hunter2\nBacktrace: at 1")
+    raw = failed(
+        external_source="s3://key:hunter2@bucket/x?sig=abc", reason="denied: password=hunter2\nBacktrace: at 1"
+    )
     job = only(raw)
     assert job.source == "s3://bucket/x"
     assert "hunter2" not in repr(job)

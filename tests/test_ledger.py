@@ -377,6 +377,16 @@ def test_outcomes_of_what_nobody_can_say_to_exist_are_forgotten_after_a_while() 
     assert database(book) is None
 
 
+def test_a_name_without_a_database_whose_only_job_left_unended_is_forgotten() -> None:
+    book = ledger()
+    whole(book, job(1, State.PENDING), at=OPEN)
+    book.sweep(NOON, lambda _: None)
+    assert OPEN in book.memory.outcomes
+    whole(book, gone=[1], now=NOON + 30)
+    book.sweep(NOON + 30, lambda _: None)
+    assert OPEN not in book.memory.outcomes
+
+
 def test_outcomes_of_a_collection_that_exists_are_kept_for_ever() -> None:
     book = ledger()
     whole(book, completed(1, NOON))
@@ -474,6 +484,18 @@ def test_a_long_row_of_failures_learnt_late_is_counted_in_full() -> None:
     assert row(book).consecutive_failures == 600
 
 
+def test_a_job_found_after_its_name_was_taken_for_dropped_brings_its_count_along() -> None:
+    """Forgotten with the name and learnt late: the new key has it all the same."""
+    book = ledger()
+    whole(book, completed(1, NOON), at=OPEN)
+    book.forget_collection(OPEN)
+    whole(book, completed(1, NOON), at=OPEN, now=NOON + 30)
+    book.move_jobs({1: DOCS})
+    book.mark_shown()
+    assert row(book).finished == 1
+    assert row(book).last_success == NOON
+
+
 def test_a_job_moved_to_a_recreated_collection_takes_nothing_of_the_former_along() -> None:
     """A drop and recreate starts new outcomes: what the former collection left is not the new one's."""
     book = ledger()
@@ -485,6 +507,34 @@ def test_a_job_moved_to_a_recreated_collection_takes_nothing_of_the_former_along
     book.mark_shown()
     assert row(book, heir).last_success is None
     assert row(book, heir).finished == 1
+
+
+def test_a_collection_that_loses_a_job_to_another_keeps_what_is_older() -> None:
+    """A job was taken for its own after a swap of names; counts and stamps from before are still there."""
+    book = ledger()
+    whole(book, completed(1, NOON), failed(2, NOON + 60))
+    whole(book, failed(3, NOON + 3 * DAY), completed(4, NOON + 3 * DAY + 60), gone=[1, 2], now=NOON + 3 * DAY + 90)
+    book.mark_shown()
+    book.move_jobs({4: IMAGES})
+    book.mark_shown()
+    left = row(book)
+    assert (left.finished, left.failed) == (3, 2)
+    assert left.last_failure == NOON + 3 * DAY
+    assert left.trouble is not None
+    assert row(book, IMAGES).last_success == NOON + 3 * DAY + 60
+
+
+def test_a_collection_that_loses_its_only_known_job_keeps_what_is_older() -> None:
+    book = ledger()
+    whole(book, completed(1, NOON))
+    whole(book, failed(3, NOON + 3 * DAY), gone=[1], now=NOON + 3 * DAY + 90)
+    book.mark_shown()
+    book.move_jobs({3: IMAGES})
+    assert (row(book).finished, row(book).failed) == (1, 0)
+    assert row(book).last_success == NOON
+    assert row(book).last_failure is None
+    assert row(book).trouble is None
+    assert row(book).consecutive_failures == 0
 
 
 def test_moving_an_active_job_leaves_no_empty_collection_behind() -> None:

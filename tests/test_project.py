@@ -19,7 +19,6 @@ ROOMS = {
     "google": ("milvus", "demo"),
     "apscheduler": ("schedule",),
     "prometheus_client": ("metrics",),
-    "starlette": ("web",),
     "uvicorn": ("web",),
     "signal": ("app",),
     "sqlite3": ("ledger",),

@@ -12,7 +12,7 @@ import pytest
 
 from exporter.errors import UsageError
 from exporter.web import LandingFacts, Reply, create_app
-from exporter.web.reply import PIECE, Application, Message, pieces
+from exporter.web.reply import PIECE, SMALL, Application, Message, pieces
 
 FACTS = LandingFacts("1.0", True, "", 12.0, (), (), ())
 
@@ -200,11 +200,25 @@ def test_a_telemetry_path_that_is_taken_is_refused(path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "sizes", [[], [0], [1], [PIECE], [PIECE + 1], [3 * PIECE], [1] * 1000, [PIECE - 1, 2, PIECE], [5, 2 * PIECE + 7, 5]]
+    "sizes",
+    [
+        [],
+        [0],
+        [1],
+        [SMALL],
+        [PIECE],
+        [PIECE + 1],
+        [3 * PIECE],
+        [1000] * 1000,
+        [SMALL - 1] * 5,
+        [PIECE - 1, 2, PIECE],
+        [5, 2 * PIECE + 7, 5],
+        [SMALL, 1] * 9,
+    ],
 )
 def test_a_body_goes_out_whole_in_pieces_of_bounded_size(sizes: list[int]) -> None:
     chunks = [bytes([number % 251]) * size for number, size in enumerate(sizes)]
     sent = list(pieces(chunks))
     assert b"".join(sent) == b"".join(chunks)
     assert all(len(piece) <= PIECE for piece in sent)
-    assert len(sent) <= 2 * sum(sizes) // PIECE + 3
+    assert len(sent) <= 2 * sum(sizes) // SMALL + 1

@@ -41,6 +41,8 @@ class Call:
     request: bytes
     peer: str
     seconds_left: float | None
+    client: tuple[bytes, ...] = ()
+    """Names in the client's certificate."""
 
 
 @dataclass
@@ -78,7 +80,14 @@ class _Handler(grpc.GenericRpcHandler):
             return None
 
         async def answer(request: bytes, context: Any) -> bytes:
-            call = Call(method, dict(details.invocation_metadata), request, context.peer(), context.time_remaining())
+            call = Call(
+                method,
+                dict(details.invocation_metadata),
+                request,
+                context.peer(),
+                context.time_remaining(),
+                tuple(context.auth_context().get("x509_subject_alternative_name", ())),
+            )
             self._wire.calls.append(call)
             given = self._wire.answers[method]
             while callable(given):
@@ -88,6 +97,13 @@ class _Handler(grpc.GenericRpcHandler):
             return given if isinstance(given, bytes) else given.SerializeToString()
 
         return grpc.unary_unary_rpc_method_handler(answer)
+
+
+def replace(path: Path, text: bytes | str) -> None:
+    """Put a new file in the place of ``path`` in one step, as whoever rotates secrets does."""
+    fresh = path.with_name(path.name + ".new")
+    fresh.write_bytes(text.encode() if isinstance(text, str) else text)
+    fresh.replace(path)
 
 
 async def hang(_: Call) -> Answer:

@@ -8,14 +8,16 @@ The answer is remembered per job id for life (docs/milvus.md, "Which database").
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from exporter.catalog.inventory import Entry, Inventory
 from exporter.model import Collection, Job
 
-# Asking costs a call each: so many databases and so many collections, those with the job's own source first.
-_MAX_CANDIDATES: Final = 16
+# Asking costs a call each: so many databases (Milvus's own limit by default), and so many collections, those with the
+# job's own source first.
+_MAX_DATABASES: Final = 64
+_MAX_COLLECTIONS: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,8 @@ class _Open:
     name: str
     start: float | None
     source: str
+    former: Collection | None = None
+    """Where it was settled before that came into doubt; where it stays when nobody else owns up to it."""
 
 
 class Attribution:
@@ -30,29 +34,68 @@ class Attribution:
 
     def __init__(self) -> None:
         self.inventory = Inventory()
-        self._settled: dict[int, tuple[Collection, float]] = {}
+        self._settled: dict[int, tuple[Collection, float, str]] = {}
+        """Where a job belongs, its start (0 where it is not known) and its name."""
         self._open: dict[int, _Open] = {}
         self._denied: dict[int, tuple[Collection, ...]] = {}
         """Open jobs that none of these candidates, which are all there are, has owned up to."""
+        self._disowned: dict[int, tuple[Collection, ...]] = {}
+        """Open jobs that none of these, which bear their name or have it as alias, has owned up to."""
+        self._asked: dict[tuple[str, str, bool], tuple[Collection, ...]] = {}
+        self._dropped: frozenset[str] | None = None
 
     def adopt(self, inventory: Inventory) -> tuple[dict[Collection, Collection], dict[int, Collection]]:
         """Take a new picture. Returns renames, and single jobs that turn out to belong elsewhere."""
         if inventory is self.inventory:
             return {}, {}
         before, self.inventory = self.inventory, inventory
-        renames = _renamed(before, inventory)
+        self._asked.clear()
+        renames = _renamed(before, inventory, {collection for collection, _, _ in self._settled.values()})
+        for job_id, job in self._open.items():
+            if job.former in renames:
+                self._open[job_id] = replace(job, former=renames[job.former])
         moved: dict[int, Collection] = {}
-        successors = _successors(before, inventory)
-        if renames or successors:
-            for job_id, (collection, start) in list(self._settled.items()):
-                new = renames.get(collection)
-                heir = successors.get(collection)
-                # Seen before we knew that the collection had been dropped and made anew.
-                if heir is not None and heir.created is not None and start >= heir.created:
-                    new = moved[job_id] = heir.collection
-                if new is not None:
-                    self._settled[job_id] = (new, start)
+        for job_id, (collection, start, name) in list(self._settled.items()):
+            new = renames.get(collection, collection)
+            if name == collection.name and self._is_taken(collection, start, before):
+                # Seen before we knew that another collection bears the name now: whose it was has to be asked.
+                del self._settled[job_id]
+                self._open[job_id] = _Open(name, start or None, "", former=new)
+                continue
+            if not new.collection_id and (known := self.heir(new, start)) is not None:
+                new = moved[job_id] = known
+            if new != collection:
+                self._settled[job_id] = (new, start, name)
         return renames, moved
+
+    def _is_taken(self, collection: Collection, start: float, before: Inventory) -> bool:
+        """Return whether the name of a known collection has passed to another one, perhaps before a job began."""
+        id_ = collection.collection_id
+        taker = self.inventory.by_place.get((collection.database, collection.name))
+        if taker is None or id_ not in before.entries or taker.collection.collection_id == id_:
+            return False
+        return not 0 < start < (taker.created or 0.0)
+
+    def restore(self, placed: Iterable[tuple[Job, Collection]]) -> None:
+        """Take over answers from before a restart, as far as they name a database: the others are asked again."""
+        for job, collection in placed:
+            if collection.database:
+                self._settled[job.job_id] = (collection, job.start or 0.0, job.name)
+
+    def heir(self, collection: Collection, moment: float) -> Collection | None:
+        """Return the collection, now known, to which belongs what was remembered without an id.
+
+        ``moment``, epoch seconds, is when it happened, 0 where that is not known; what is older than the collection
+        that bears the name now was a former one's.
+        """
+        if collection.database:
+            bearer = self.inventory.by_place.get((collection.database, collection.name))
+        else:
+            named = self.inventory.by_name.get(collection.name, ())
+            bearer = named[0] if len(named) == 1 and named[0].collection.name == collection.name else None
+        if bearer is None or bearer.external is False:
+            return None
+        return None if bearer.created is not None and 0 < moment < bearer.created else bearer.collection
 
     def assign(self, jobs: Iterable[Job]) -> dict[int, Collection]:
         """Return the collection of each job; for one that is still open, its name in an unknown database."""
@@ -62,9 +105,24 @@ class Attribution:
             if settled is not None:
                 placed[job.job_id] = settled[0]
                 continue
-            self._open[job.job_id] = _Open(job.name, job.start, job.source)
-            placed[job.job_id] = self._try(job.job_id) or Collection("", job.name)
+            # New, changed or listed again: what was denied while the listing lacked it is asked again.
+            self._leave_open(job)
+            self._denied.pop(job.job_id, None)
+            self._disowned.pop(job.job_id, None)
+            self._try(job.job_id)
+            placed[job.job_id] = self.place(job)
         return placed
+
+    def place(self, job: Job) -> Collection:
+        """Return the collection of a job that has been assigned."""
+        settled = self._settled.get(job.job_id)
+        if settled is not None:
+            return settled[0]
+        return self._open[job.job_id].former or Collection("", job.name)
+
+    def ids(self) -> frozenset[int]:
+        """Return the ids of all jobs remembered here."""
+        return frozenset((*self._settled, *self._open))
 
     def retry_open(self) -> dict[int, Collection]:
         """Return open jobs that the present inventory settles without a question."""
@@ -72,8 +130,12 @@ class Attribution:
         return {job_id: collection for job_id, collection in found.items() if collection is not None}
 
     def unknown_names(self) -> frozenset[str]:
-        """Return names of open jobs that mean nothing the inventory knows."""
-        return frozenset(job.name for job in self._open.values() if job.name not in self.inventory.by_name)
+        """Return names of open jobs that mean nothing the inventory knows, or nothing that owns up to them.
+
+        The latter is an alias that was pointed elsewhere since the inventory was read.
+        """
+        known = self.inventory.by_name
+        return frozenset(job.name for id_, job in self._open.items() if job.name not in known or id_ in self._disowned)
 
     def questions(self) -> tuple[Collection, ...]:
         """Return what to list by name so that open jobs can be settled; empty where nothing can be learnt."""
@@ -81,7 +143,7 @@ class Attribution:
         if not self.inventory.databases:
             return ()
         for job_id, job in self._open.items():
-            candidates = self._candidates(job)
+            candidates = self._candidates(job_id, job)
             if self._denied.get(job_id) != candidates:
                 wanted.update(dict.fromkeys(candidates))
         return tuple(wanted)
@@ -91,18 +153,20 @@ class Attribution:
 
         A candidate that could not be asked has no entry: its jobs stay open until the next poll.
         """
-        owners = {job_id: collection for collection, ids in answers.items() for job_id in ids if job_id in self._open}
+        # A collection that is known goes before a bare name, under which it answers too when that is a new alias.
+        in_order = sorted(answers.items(), key=lambda item: (item[0].collection_id != 0, item[0]))
+        owners = {job_id: collection for collection, ids in in_order for job_id in ids if job_id in self._open}
         settled: dict[int, Collection] = {}
         for job_id, job in list(self._open.items()):
-            candidates = self._candidates(job)
+            candidates = self._candidates(job_id, job)
             if job_id in owners:
                 settled[job_id] = self._settle(job_id, owners[job_id])
             elif candidates and all(candidate in answers for candidate in candidates):
                 former = self._former(job)
-                if former is not None:
+                if former is not None and job.former is None:
                     settled[job_id] = self._settle(job_id, former)
                 else:
-                    self._denied[job_id] = candidates
+                    self._deny(job_id, job, candidates)
         return settled
 
     def exists(self, collection: Collection) -> bool | None:
@@ -112,16 +176,24 @@ class Attribution:
         """
         if collection.database or collection.collection_id:
             return self.inventory.exists(collection)
-        if not self._denied:
+        if not self._denied or len(self.inventory.databases) > _MAX_DATABASES:
             return None
-        open_ = [job_id for job_id, job in self._open.items() if job.name == collection.name]
-        return False if open_ and all(job_id in self._denied for job_id in open_) else None
+        if self._dropped is None:
+            hoped = {job.name for job_id, job in self._open.items() if job_id not in self._denied}
+            self._dropped = frozenset(self._open[job_id].name for job_id in self._denied) - hoped
+        return False if collection.name in self._dropped else None
 
     def settle(self, jobs: Iterable[Job], collection: Collection) -> None:
-        """Remember jobs that a listing by name has shown to be this collection's."""
+        """Remember jobs that a listing by name has shown to be this collection's.
+
+        Without a database that list says too little for life.
+        """
         for job in jobs:
-            self._open[job.job_id] = _Open(job.name, job.start, job.source)
-            self._settle(job.job_id, collection)
+            if collection.database:
+                self._leave_open(job)
+                self._settle(job.job_id, collection)
+            elif job.job_id not in self._settled:
+                self._leave_open(job)
 
     def forget(self, job_ids: Iterable[int]) -> None:
         """Forget jobs that have left the listing for good."""
@@ -129,11 +201,19 @@ class Attribution:
             self._settled.pop(job_id, None)
             self._open.pop(job_id, None)
             self._denied.pop(job_id, None)
+            self._disowned.pop(job_id, None)
+            self._asked.clear()
+        self._dropped = None
+
+    def _leave_open(self, job: Job) -> None:
+        known = self._open.get(job.job_id)
+        self._open[job.job_id] = _Open(job.name, job.start, job.source, known.former if known else None)
+        self._dropped = None
 
     def _try(self, job_id: int) -> Collection | None:
         job = self._open[job_id]
         candidates = self.inventory.by_name.get(job.name, ())
-        if len(candidates) != 1:
+        if len(candidates) != 1 or job.former is not None:
             return None
         entry = candidates[0]
         if entry.collection.name != job.name or _may_be_older(job, entry):
@@ -143,18 +223,47 @@ class Attribution:
     def _settle(self, job_id: int, collection: Collection) -> Collection:
         job = self._open.pop(job_id)
         self._denied.pop(job_id, None)
-        self._settled[job_id] = (collection, job.start or 0.0)
+        self._disowned.pop(job_id, None)
+        self._dropped = None
+        self._settled[job_id] = (collection, job.start or 0.0, job.name)
         return collection
 
-    def _candidates(self, job: _Open) -> tuple[Collection, ...]:
-        named = self.inventory.by_name.get(job.name, ())
-        if named:
-            return tuple(entry.collection for entry in named)
-        # Nothing bears the name now. It may be hidden from us by a grant, and answer to its name all the same; or it
-        # is a name from before a rename, and only the renamed collection's own list tells.
-        hidden = [Collection(database, job.name) for database in self.inventory.databases]
-        by_source = sorted(self.inventory.external, key=lambda entry: entry.source != job.source)
-        return (*hidden[:_MAX_CANDIDATES], *(entry.collection for entry in by_source[:_MAX_CANDIDATES]))
+    def _deny(self, job_id: int, job: _Open, candidates: tuple[Collection, ...]) -> None:
+        if candidates == self._named(job) and job_id not in self._disowned:
+            # An alias may have been pointed elsewhere before we saw the job. Ask the others too, next time.
+            self._disowned[job_id] = candidates
+            candidates = self._candidates(job_id, job)
+            if candidates:
+                return
+        if job.former is not None:
+            self._settle(job_id, job.former)
+            return
+        self._denied[job_id] = candidates
+        self._dropped = None
+
+    def _named(self, job: _Open) -> tuple[Collection, ...]:
+        return tuple(entry.collection for entry in self.inventory.by_name.get(job.name, ()))
+
+    def _candidates(self, job_id: int, job: _Open) -> tuple[Collection, ...]:
+        named = self._named(job)
+        if named and not all(_may_be_older(job, entry) for entry in self.inventory.by_name[job.name]):
+            if self._disowned.get(job_id) != named:
+                return named
+            return tuple(c for c in self._others(job.name, job.source, hidden=False) if c not in named)
+        # Nothing bears the name, or only what is younger than the job. A grant may hide the collection, which answers
+        # to its name all the same; or it was renamed since, and only the renamed collection's own list tells.
+        return tuple(dict.fromkeys((*named, *self._others(job.name, job.source, hidden=not named))))
+
+    def _others(self, name: str, source: str, *, hidden: bool) -> tuple[Collection, ...]:
+        key = (name, source, hidden)
+        if key not in self._asked:
+            inventory = self.inventory
+            places = [Collection(database, name) for database in inventory.databases if hidden]
+            unknown = [place for place in places if place[:2] not in inventory.by_place]
+            nearest = [*inventory.by_source.get(source, ())[:_MAX_COLLECTIONS], *inventory.external[:_MAX_COLLECTIONS]]
+            known = dict.fromkeys(entry.collection for entry in nearest)
+            self._asked[key] = (*unknown[:_MAX_DATABASES], *list(known)[:_MAX_COLLECTIONS])
+        return self._asked[key]
 
     def _former(self, job: _Open) -> Collection | None:
         """Return the former generation that a job must belong to when the only bearer of its name denies it."""
@@ -168,20 +277,11 @@ def _may_be_older(job: _Open, entry: Entry) -> bool:
     return job.start is not None and entry.created is not None and job.start < entry.created
 
 
-def _renamed(before: Inventory, after: Inventory) -> dict[Collection, Collection]:
+def _renamed(before: Inventory, after: Inventory, settled: set[Collection]) -> dict[Collection, Collection]:
     """Return collections whose name or database changed while their id stayed."""
+    known = settled | {entry.collection for entry in before.entries.values()}
     return {
-        former.collection: entry.collection
-        for id_, entry in after.entries.items()
-        if (former := before.entries.get(id_)) is not None and former.collection != entry.collection
-    }
-
-
-def _successors(before: Inventory, after: Inventory) -> dict[Collection, Entry]:
-    """Return collections that are gone and whose name another one has taken."""
-    gone = ((id_, entry.collection) for id_, entry in before.entries.items() if id_ in after.gone)
-    return {
-        collection: heir
-        for _, collection in gone
-        if (heir := after.by_place.get((collection.database, collection.name))) is not None
+        former: entry.collection
+        for former in known
+        if (entry := after.entries.get(former.collection_id)) is not None and former != entry.collection
     }

@@ -53,6 +53,14 @@ class Inventory:
         """Return the external collections, ordered by database and name."""
         return tuple(sorted((e for e in self.entries.values() if e.external), key=lambda e: e.collection))
 
+    @cached_property
+    def by_source(self) -> Mapping[str, tuple[Entry, ...]]:
+        """Return external collections by their source."""
+        found: dict[str, list[Entry]] = {}
+        for entry in self.external:
+            found.setdefault(entry.source, []).append(entry)
+        return {source: tuple(entries) for source, entries in found.items()}
+
     def exists(self, collection: Collection) -> bool | None:
         """Return whether the collection exists; None where that is not known."""
         if collection.collection_id:

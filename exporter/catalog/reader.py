@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 from exporter import errors
 from exporter.catalog.inventory import Entry, Inventory
 from exporter.clock import Clock
 from exporter.model import Collection, DescribedCollection, ShownCollection
+
+# Dropped collections whose jobs Milvus may still list; a pipeline that makes one for each run must not fill the memory.
+_MAX_GONE: Final = 20_000
+
+log = logging.getLogger("exporter.inventory")
 
 
 class InventorySource(Protocol):
@@ -57,23 +63,41 @@ class _Pass:
     deadline: float
     inventory: Inventory
     entries: dict[int, Entry] = field(default_factory=dict)
-    gone: set[int] = field(default_factory=set)
+    gone: dict[int, None] = field(default_factory=dict)
+    """In the order of learning."""
     failures: list[errors.MilvusError] = field(default_factory=list)
 
 
 class InventoryReader:
-    """Owns what is remembered between passes: descriptions by collection id."""
+    """Owns what is remembered between passes: descriptions by collection id.
 
-    def __init__(self, source: InventorySource, clock: Clock, *, budget: float, call_timeout: float) -> None:
+    ``budget`` is the time for one pass, ``call_timeout`` for one call, in seconds; ``remembered`` are the collections
+    that a state file knows.
+    """
+
+    def __init__(
+        self,
+        source: InventorySource,
+        clock: Clock,
+        *,
+        budget: float,
+        call_timeout: float,
+        remembered: Iterable[Collection] = (),
+    ) -> None:
         self._source = source
         self._clock = clock
         self._budget = budget
         self._call_timeout = call_timeout
         self._described: dict[int, DescribedCollection] = {}
         self._doubted: set[int] = set()
+        self._gone: dict[int, None] = {}
+        self._not_reached: frozenset[str] = frozenset()
+        """Databases that the last pass could not show; they come first in the next."""
         self._one_at_a_time = asyncio.Lock()
         self.account = InventoryAccount()
-        self.latest = Inventory()
+        # From before a restart: the first pass must tell which of them have been dropped meanwhile.
+        entries = {c.collection_id: Entry(c, created=None, external=True) for c in remembered if c.collection_id}
+        self.latest = Inventory(entries)
         """The newest picture; swapped whole at the end of a pass."""
 
     def doubt(self, collection_ids: Iterable[int]) -> None:
@@ -88,11 +112,15 @@ class InventoryReader:
     async def read(self) -> None:
         """Make one pass, after the one under way if there is one. Raises nothing; what failed is in ``account``."""
         async with self._one_at_a_time:
-            failures = await self._read()
+            try:
+                failures = await self._read()
+            except Exception as error:  # a pass that raises is counted and must not end the schedule
+                log.debug("an inventory pass failed inside the exporter", exc_info=True)
+                failures = (errors.InternalFault(type(error).__name__),)
             self.account = self.account.after(failures, self._clock.wall())
 
     async def _read(self) -> tuple[errors.MilvusError, ...]:
-        here = _Pass(self._clock.monotonic() + self._budget, self.latest, gone=set(self.latest.gone))
+        here = _Pass(self._clock.monotonic() + self._budget, self.latest, gone=dict(self._gone))
         try:
             databases = await self._source.list_databases(timeout=self._left(here))
         except errors.MilvusError as error:
@@ -100,23 +128,30 @@ class InventoryReader:
         await self._show_all(here, databases)
         await self._describe_new(here)
         await self._find_gone(here)
-        self.latest = Inventory(here.entries, frozenset(here.gone), databases)
+        # What is shown again was not gone: its old name had no bearer while a grant was missing.
+        gone = [id_ for id_ in here.gone if id_ not in here.entries]
+        self._gone = dict.fromkeys(gone[-_MAX_GONE:])
+        self.latest = Inventory(here.entries, frozenset(self._gone), databases)
         self._described = {id_: found for id_, found in self._described.items() if id_ in here.entries}
+        self._doubted &= here.entries.keys()
         return tuple(here.failures)
 
     async def _show_all(self, here: _Pass, databases: tuple[str, ...]) -> None:
-        for database in databases:
+        not_reached: set[str] = set()
+        for database in sorted(databases, key=lambda name: name not in self._not_reached):
             try:
                 shown = await self._source.show_collections(database, timeout=self._left(here))
             except errors.DatabaseGone:
                 continue  # dropped between the two calls
             except errors.MilvusError as error:
                 here.failures.append(error)
+                not_reached.add(database)
                 self._keep_database(here, database)
                 continue
             for line in shown:
                 collection = Collection(database, line.name, line.collection_id)
                 here.entries[line.collection_id] = self._entry(collection, line.created)
+        self._not_reached = frozenset(not_reached)
 
     def _keep_database(self, here: _Pass, database: str) -> None:
         """Keep what the pass before knew of a database that could not be asked."""
@@ -150,7 +185,8 @@ class InventoryReader:
                 continue
             except errors.MilvusError as error:
                 here.failures.append(error)
-                refused.add(collection.database)
+                if not isinstance(error, errors.ServerFault):  # which may be about this one collection
+                    refused.add(collection.database)
                 continue
             self._described[collection.collection_id] = found
             self._doubted.discard(collection.collection_id)
@@ -168,7 +204,7 @@ class InventoryReader:
                 continue
             place = (entry.collection.database, entry.collection.name)
             if place in taken or entry.external is False:
-                here.gone.add(id_)
+                here.gone[id_] = None
                 continue
             here.entries[id_] = entry  # until it is known to be gone it stays
             if self._left(here) <= 0:
@@ -179,7 +215,7 @@ class InventoryReader:
                 here.failures.append(error)
                 continue
             if not exists:
-                here.gone.add(id_)
+                here.gone[id_] = None
                 del here.entries[id_]
 
     def _left(self, here: _Pass) -> float:

@@ -181,8 +181,19 @@ class Server(Section):
 
 
 class State(Section):
-    """What is remembered between polls."""
+    """What is remembered between polls, and where it is kept."""
 
+    path: v.StateFile = setting(
+        None,
+        "SQLite file that keeps what is remembered through restarts. Without it a restart begins from what Milvus "
+        "still lists.",
+        metavar="FILE",
+    )
+    history: v.Duration = setting(
+        "30d",
+        "How long ended jobs stay in the state file, where Milvus itself forgets after a day.",
+        metavar="DURATION",
+    )
     forget_after: v.Duration = setting(
         "30d", "When to forget a collection that is neither listed nor known to exist.", metavar="DURATION"
     )

@@ -28,9 +28,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         if keys:
             section = parser.add_argument_group(".".join(path), group.meaning.replace("%", "%%"))
             for key in keys:
-                section.add_argument(
-                    key.flag, dest=key.dotted, metavar=key.metavar, action="append", help=_help(key)
-                )
+                section.add_argument(key.flag, dest=key.dotted, metavar=key.metavar, action="append", help=_help(key))
 
 
 def _help(key: Key) -> str:

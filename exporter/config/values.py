@@ -106,6 +106,15 @@ def _pattern(value: object) -> re.Pattern[str]:
         raise ValueError(f"is not a regular expression{why}") from None
 
 
+def _state_file(value: object) -> Path:
+    path = Path(_text(value))
+    if not path.parent.is_dir():
+        raise ValueError("is in a folder that does not exist; make the folder first")
+    if path.is_dir():
+        raise ValueError("is a folder; name a file in it")
+    return path
+
+
 def _readable_file(value: object) -> Path:
     text = _text(value)
     if "\0" in text:
@@ -188,6 +197,7 @@ Age = Annotated[float | None, BeforeValidator(_age)]
 Secret = Annotated[SecretStr | None, BeforeValidator(_or_none(_secret))]
 ReadableFile = Annotated[Path | None, BeforeValidator(_or_none(_readable_file))]
 ConfigFile = Annotated[Path | None, BeforeValidator(_or_none(lambda value: Path(_text(value))))]
+StateFile = Annotated[Path | None, BeforeValidator(_or_none(_state_file))]
 OptionalText = Annotated[str | None, BeforeValidator(_or_none(_text))]
 Size = Annotated[int, BeforeValidator(_size)]
 Count = Annotated[int, BeforeValidator(_count)]

@@ -5,6 +5,7 @@ from exporter.ledger.ledger import Ledger
 from exporter.ledger.memory import Memory
 from exporter.ledger.outcomes import DURATION_BUCKETS, DatabaseTotals, Ended, Outcomes
 from exporter.ledger.rows import database_rows, outcome_rows
+from exporter.ledger.state import StateAccount, StateFile, read_state
 
 __all__ = [
     "DURATION_BUCKETS",
@@ -15,6 +16,9 @@ __all__ = [
     "Ledger",
     "Memory",
     "Outcomes",
+    "StateAccount",
+    "StateFile",
     "database_rows",
     "outcome_rows",
+    "read_state",
 ]

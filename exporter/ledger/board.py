@@ -14,8 +14,8 @@ class Group:
     jobs: dict[int, Job] = field(default_factory=dict)
     changed: dict[int, float] = field(default_factory=dict)
     """By job id, epoch seconds when we last saw the job, its state or its progress change."""
-    listed: float = 0.0
-    """Epoch seconds of the last listing that covered the collection by name; see ``Board.whole``."""
+    listed: float = float("-inf")
+    """When the last listing by name covered the collection, on the monotonic clock in seconds; see ``Board.whole``."""
 
 
 class Board:
@@ -24,8 +24,8 @@ class Board:
     def __init__(self) -> None:
         self.groups: dict[Collection, Group] = {}
         self.dirty: set[Collection] = set()
-        self.whole = 0.0
-        """Epoch seconds of the last whole listing."""
+        self.whole = float("-inf")
+        """When the last whole listing was, on the monotonic clock in seconds."""
         self.unlisted: frozenset[Collection] = frozenset()
         """Collections that the last poll could not list."""
         self._where: dict[int, Collection] = {}
@@ -97,6 +97,6 @@ class Board:
         return frozenset(group.jobs) if group else frozenset()
 
     def listed_at(self, collection: Collection) -> float:
-        """Return epoch seconds of the last listing that covered the collection."""
+        """Return when the last listing covered the collection, on the monotonic clock in seconds."""
         group = self.groups.get(collection)
-        return max(self.whole, group.listed if group else 0.0)
+        return max(self.whole, group.listed) if group else self.whole

@@ -121,6 +121,8 @@ class Ledger:
         """Forget outcomes that nobody has touched for ``forget_after``, of collections not known to exist."""
         for collection, outcomes in list(self.memory.outcomes.items()):
             idle = max(outcomes.seen, self.memory.since) < now - self._forget_after
+            # A job that could not be placed and left without having ended has left nothing.
+            idle = idle or (not collection.collection_id and outcomes.empty)
             if idle and collection not in self.board.groups and exists(collection) is not True:
                 self.forget_collection(collection)
 
@@ -229,23 +231,19 @@ class Ledger:
             self.memory.databases.setdefault(ended.collection.database, DatabaseTotals()).add(ended, sign)
 
     def _hand_over(self, former: Collection, heirs: set[Collection], moved: list[Ended], rest: list[Ended]) -> None:
-        outcomes = self.memory.outcomes.pop(former, None)
+        outcomes = self.memory.outcomes.pop(former, None) or Outcomes()
         stays = bool(rest) or former in self.board.groups
         self.board.dirty.update((former, *heirs))
-        if outcomes is not None and not stays and len(heirs) == 1 and not former.collection_id:
+        known = Outcomes.of(moved)
+        if not former.collection_id and not stays and len(heirs) == 1 and outcomes.covers(known):
             # All that is known by id went one way: what is older, and has no id any more, goes with it. Not so from
             # a collection that was known: its successor under the same name begins anew.
             self._outcomes(next(iter(heirs))).merge(outcomes)
         else:
             for heir in heirs:
-                self._outcomes(heir)
-            for ended in sorted(moved, key=lambda ended: ended.moment):
-                self._outcomes(ended.collection).add(ended)
-        if stays:
-            remaining = self._outcomes(former)
-            remaining.shown = outcomes is not None and outcomes.shown
-            for ended in sorted(rest, key=lambda ended: ended.moment):
-                remaining.add(ended)
+                self._outcomes(heir).merge(Outcomes.of(ended for ended in moved if ended.collection == heir))
+        if stays or former.collection_id:
+            self.memory.outcomes[former] = outcomes.without(moved, rest)
         self._drop_empty_database(former.database)
 
     def _drop_empty_database(self, database: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -82,6 +83,19 @@ class Outcomes:
     seen: float = 0.0
     """Epoch seconds when a job of the collection was last listed or ended."""
 
+    @classmethod
+    def of(cls, jobs: Iterable[Ended]) -> Outcomes:
+        """Return what these jobs leave behind."""
+        made = cls()
+        for ended in sorted(jobs, key=lambda ended: ended.moment):
+            made.add(ended)
+        return made
+
+    @property
+    def empty(self) -> bool:
+        """Return whether no ended job has been taken."""
+        return not self.finished and self.last_live == self.last_failed == NEVER
+
     @property
     def consecutive_failures(self) -> int:
         """Return failures since the last success."""
@@ -113,6 +127,36 @@ class Outcomes:
             if ended.job.state is State.FAILED:
                 self.failed += 1
                 self.last_failed_counted = (ended.job.job_id, ended.end)
+
+    def without(self, lost: Iterable[Ended], rest: Iterable[Ended]) -> Outcomes:
+        """Return what remains when some jobs turn out to be another collection's; ``rest`` are those known by id.
+
+        What is older than the ids stays, as far as it does not hang on one of the lost.
+        """
+        taken, made = Outcomes.of(lost), Outcomes.of(rest)
+        moments = {ended.moment for ended in lost}
+        for name in ("last_live", "last_completed", "last_failed"):
+            if getattr(self, name) not in moments:
+                setattr(made, name, max(getattr(self, name), getattr(made, name)))
+        if self.measured not in moments and self.measured > made.measured:
+            made.measured, made.last_duration = self.measured, self.last_duration
+        row = {*made.recent, *(moment for moment in self.recent if moment not in moments)}
+        made.recent = sorted(moment for moment in row if moment > made.last_live)
+        made.older = self.older if made.last_live == self.last_live else 0
+        if self.trouble is not None and self.trouble.moment not in moments and made.trouble is None:
+            made.trouble = self.trouble if self.trouble.moment > made.last_completed else None
+        made.finished = max(self.finished - taken.finished, made.finished)
+        made.failed = max(self.failed - taken.failed, made.failed)
+        made.shown, made.seen = self.shown, max(self.seen, made.seen)
+        return made
+
+    def covers(self, other: Outcomes) -> bool:
+        """Return whether what ``other`` holds can be part of this; not so where this was forgotten in between."""
+        return (
+            self.finished >= other.finished
+            and self.last_live >= other.last_live
+            and self.last_failed >= other.last_failed
+        )
 
     def merge(self, other: Outcomes) -> None:
         """Take over what was remembered of the same collection under another key."""

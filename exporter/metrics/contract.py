@@ -227,6 +227,17 @@ SERVER_TIMEOUT: Final = _own("server_job_timeout_seconds", "Milvus's own time-ou
 SERVER_RETENTION: Final = _own(
     "server_job_retention_seconds", "How long Milvus lists an ended job, as configured here."
 )
+STATE_OK: Final = _own(
+    "state_ok", "1 while the state file is usable and what is remembered is in it.", more="Only with `state.path`."
+)
+STATE_LAST_WRITE: Final = _own(
+    "state_last_write_success_timestamp_seconds",
+    "When the state file was last written; 0 before the first time.",
+    more="Only with `state.path`.",
+)
+STATE_WRITE_ERRORS: Final = _own_counter(
+    "state_write_errors_total", "Times the state file could not be written.", more="Only with `state.path`."
+)
 CONFIG_GOOD: Final = _own(
     "config_last_reload_successful", "1 if the configuration could be read when that was last tried."
 )

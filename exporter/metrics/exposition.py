@@ -56,6 +56,7 @@ class Exposition:
         self._publication = store.current
         self._stale = True
         self._bodies: dict[tuple[Format, bool], Body] = {}
+        self._before: dict[tuple[Format, bool], Body] = {}
         self._wanted: set[tuple[Format, bool]] = set()
         self._sections: dict[bool, _Sections] = {}
         self._lock = threading.Lock()
@@ -67,6 +68,21 @@ class Exposition:
             self._look()
             self._wanted.add(form)
             return self._body(*form)
+
+    def at_hand(self, accept: str = "", accept_encoding: str = "") -> Body | None:
+        """Return the exposition where nothing has to be rendered for it, None otherwise. Never waits.
+
+        While the next one is being rendered this is the one before: a scrape sees the old or the new.
+        """
+        form = (choose_format(accept), accepts_gzip(accept_encoding))
+        if not self._lock.acquire(blocking=False):
+            return self._bodies.get(form) or self._before.get(form)
+        try:
+            self._look()
+            self._wanted.add(form)
+            return self._bodies.get(form)
+        finally:
+            self._lock.release()
 
     def prepare(self) -> None:
         """Render ahead what was asked for since the last call, so that the next scrape finds it ready."""
@@ -85,7 +101,7 @@ class Exposition:
         if was_stale and _same_listing(before, current):
             stale = True
         if current is not before or stale != was_stale:
-            self._bodies.clear()
+            self._before, self._bodies = self._bodies, {}
         self._publication, self._stale = current, stale
 
     def _body(self, format_: Format, gzip: bool) -> Body:  # noqa: FBT001  # the second half of a key

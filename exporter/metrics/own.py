@@ -13,7 +13,6 @@ from prometheus_client import (
     GCCollector,
     PlatformCollector,
     ProcessCollector,
-    disable_created_metrics,
 )
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.exposition import generate_latest
@@ -22,6 +21,7 @@ from prometheus_client.registry import Collector
 
 from exporter import __version__
 from exporter.errors import KINDS
+from exporter.ledger import StateAccount
 from exporter.metrics import contract
 from exporter.metrics.contract import Metric
 from exporter.metrics.text import Format
@@ -49,15 +49,19 @@ class Account:
     """Whether the last attempt to read it was good."""
     inventory_last_success: float = 0.0
     inventory_errors: Mapping[str, int] = field(default_factory=dict)
+    state: StateAccount | None = None
+    """None without a state file."""
     revision: str = ""
 
 
 class OwnMetrics(Collector):
-    """Renders the account. With ``process``, the standard process and Python families too."""
+    """Renders the account. With ``process``, the standard process and Python families too.
+
+    Families and no metric objects: nothing is adjusted, nothing is registered for the whole process, and there are no
+    ``_created`` series, which would double every counter for nothing that anybody asks.
+    """
 
     def __init__(self, account: Callable[[], Account], *, process: bool) -> None:
-        # Creation stamps would double the series of every counter, for nothing that anybody asks.
-        disable_created_metrics()  # type: ignore[no-untyped-call]
         self._account = account
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
@@ -77,6 +81,10 @@ class OwnMetrics(Collector):
         yield _gauge(contract.INTERVAL, account.poll_interval)
         yield _gauge(contract.SERVER_TIMEOUT, account.job_timeout)
         yield _gauge(contract.SERVER_RETENTION, account.job_retention)
+        if account.state is not None:
+            yield _gauge(contract.STATE_OK, account.state.ok)
+            yield _gauge(contract.STATE_LAST_WRITE, account.state.last_write)
+            yield _counter(contract.STATE_WRITE_ERRORS, account.state.errors)
         yield _gauge(contract.CONFIG_GOOD, account.config_good)
         if account.config_loaded:
             yield _gauge(contract.CONFIG_LOADED, account.config_loaded)

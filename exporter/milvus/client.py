@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import grpc
@@ -61,8 +62,11 @@ class MilvusClient:
         """Return the collections of one database that this user may see."""
         request = pb.ShowCollectionsRequest(db_name=database)
         answer = await self._call("ShowCollections", request, pb.ShowCollectionsResponse, timeout)
-        created = list(answer.created_utc_timestamps) or [0] * len(answer.collection_ids)
-        shown = zip(answer.collection_names, answer.collection_ids, created, strict=False)
+        names, ids, created = answer.collection_names, answer.collection_ids, answer.created_utc_timestamps
+        if len(names) != len(ids):
+            raise errors.BadResponse(f"{len(names)} collection names with {len(ids)} ids")
+        stamps = chain(created, repeat(0))  # no ground to lose a collection for
+        shown = zip(names, ids, stamps, strict=False)
         return tuple(ShownCollection(name, id_, stamp / 1000 if stamp > 0 else None) for name, id_, stamp in shown)
 
     async def describe_collection(self, database: str, name: str, *, timeout: float) -> DescribedCollection:

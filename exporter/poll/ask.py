@@ -13,6 +13,8 @@ from exporter.milvus.decode import Record
 from exporter.model import Collection
 
 _AT_ONCE: Final = 8
+# "Not an external collection" has no jobs to list (docs/milvus.md, "Status and errors").
+_NOT_EXTERNAL: Final = (105, 1100)
 
 
 class Listing(Protocol):
@@ -49,36 +51,48 @@ class ByName:
 
     listed: Mapping[Collection, Sequence[Record]] = field(default_factory=dict)
     gone: frozenset[Collection] = frozenset()
-    """Milvus has no collection of that name, or no such database."""
+    """Milvus has no external collection of that name, or no such database."""
     failed: frozenset[Collection] = frozenset()
     """Refused, or not reached within the deadline."""
+    asked: int = 0
+    """How many were reached within the deadline, whatever they answered."""
 
 
 async def list_by_name(source: JobSource, collections: Iterable[Collection], deadline: Deadline) -> ByName:
-    """List collections one by one, a few at a time, until the deadline. Raises nothing."""
+    """List collections one by one, a few at a time, until the deadline. Raises no error of Milvus's."""
     listed: dict[Collection, Sequence[Record]] = {}
     gone: set[Collection] = set()
     failed: set[Collection] = set()
     gate = asyncio.Semaphore(_AT_ONCE)
+    asked = 0
 
     async def one(collection: Collection) -> None:
+        nonlocal asked
         async with gate:
             if deadline.left <= 0:
                 failed.add(collection)
                 return
+            asked += 1
             try:
                 answer = await source.list_jobs(
                     timeout=deadline.left, database=collection.database, collection=collection.name
                 )
             except (errors.CollectionGone, errors.DatabaseGone):
                 gone.add(collection)
-            except errors.MilvusError:
-                failed.add(collection)
+            except errors.MilvusError as error:
+                (gone if error.code in _NOT_EXTERNAL else failed).add(collection)
             else:
                 listed[collection] = answer.jobs
 
-    await asyncio.gather(*(one(collection) for collection in collections))
-    return ByName(listed, frozenset(gone), frozenset(failed))
+    tasks = [asyncio.ensure_future(one(collection)) for collection in collections]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        # After a fault of ours in one of them the others must not run on into the next poll.
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    return ByName(listed, frozenset(gone), frozenset(failed), asked)
 
 
 def rotated(collections: Sequence[Collection], start: int) -> list[Collection]:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from exporter import errors
 from exporter.catalog import InventoryReader
 from exporter.clock import Clock
-from exporter.ledger import Ended, Memory
+from exporter.ledger import Ended, Memory, StateFile
 from exporter.milvus.decode import Record
-from exporter.model import Collection
+from exporter.model import Collection, Job
 from exporter.poll.ask import Deadline, JobSource, list_by_name, rotated
 from exporter.poll.memory import PollMemory
 from exporter.poll.report import Report
@@ -31,7 +31,7 @@ log = logging.getLogger("exporter.poll")
 
 
 class Corridor:
-    """One target's polls. ``memory`` is what a state file would restore; ``reader`` is None without an inventory."""
+    """One target's polls. ``memory`` is what ``state`` has restored; ``reader`` is None without an inventory."""
 
     def __init__(
         self,
@@ -42,31 +42,40 @@ class Corridor:
         *,
         reader: InventoryReader | None,
         memory: Memory,
+        state: StateFile | None = None,
     ) -> None:
         self._settings = settings
         self._source = source
         self._store = store
         self._clock = clock
         self._reader = reader
+        self._state = state
         self._memory = PollMemory(settings, memory)
         self._report = Report()
         self._asked_names: frozenset[str] = frozenset()
         self._pass: asyncio.Task[None] | None = None
         self._next_part = 0
+        self._refused: errors.MilvusError | None = None
+        """What the whole listing was refused with in this poll, where the fallback may rescue it."""
 
     async def poll(self) -> None:
         """Make one poll and publish it. Raises nothing but cancellation."""
         started, begun = self._clock.wall(), self._clock.monotonic()
-        deadline = Deadline(self._clock, begun + self._settings.poll.timeout)
-        refused: errors.MilvusError | None = None
         failure: errors.MilvusError | None = None
-        snapshot = None
+        snapshot = self._refused = None
         try:
-            refused, counted = await self._walk(started, deadline)
-            snapshot = await asyncio.to_thread(self._memory.snapshot, started)
+            counted = await self._walk(started, begun)
+            snapshot = await _in_thread(self._memory.snapshot, started, begun)
+            # Before it is published: a count that somebody has seen must not be taken back by a kill.
+            await self._save(started)
             self._report.ended(counted)
+            if self._reader is not None:
+                self._reader.doubt(self._memory.take_outdated())
         except errors.MilvusError as error:
             failure = error
+        except asyncio.CancelledError:
+            self._memory.start_over()
+            raise
         except Exception as error:  # a poll that raises is counted and must not end the schedule
             log.debug("a poll failed inside the exporter", exc_info=True)
             failure = errors.InternalFault(type(error).__name__)
@@ -76,71 +85,92 @@ class Corridor:
             started=started,
             duration=now - begun,
             up=failure is None,
-            partial=refused is not None,
-            kinds=tuple(error.kind for error in (refused, failure) if error is not None),
+            partial=failure is None and self._refused is not None,
+            kinds=tuple(dict.fromkeys(error.kind for error in (self._refused, failure) if error is not None)),
             problems=self._memory.take_problems(),
         )
         self._store.publish(outcome, snapshot, now)
         if snapshot is not None:
             self._memory.ledger.mark_shown()
-        self._report.poll(outcome, failure or refused)
+        self._report.poll(outcome, failure or self._refused)
 
     async def close(self) -> None:
-        """Break off an inventory pass that is still under way."""
+        """Break off an inventory pass that is still under way, and write what the last publication has changed."""
         if self._pass is not None:
             self._pass.cancel()
             await asyncio.gather(self._pass, return_exceptions=True)
+        if self._store.current.snapshot.now:
+            await self._save(self._clock.wall())
 
-    async def _walk(self, now: float, deadline: Deadline) -> tuple[errors.MilvusError | None, tuple[Ended, ...]]:
-        """Ask and remember. Returns what the whole listing was refused with, if it was, and the jobs counted."""
+    async def _save(self, now: float) -> None:
+        if self._state is None:
+            return
+        try:
+            await _in_thread(self._state.save, self._memory.ledger.memory, now)
+        except errors.StateUnusable as unusable:
+            self._report.state(unusable)
+        else:
+            self._report.state(None)
+
+    async def _walk(self, now: float, begun: float) -> tuple[Ended, ...]:
+        """Ask and remember. Returns the jobs counted."""
+        deadline = Deadline(self._clock, begun + self._settings.poll.timeout)
         first_pass = self._begin_first_pass()
         try:
             answer = await self._source.list_jobs(timeout=deadline.left)
         except errors.ServerFault as refused:
             if not refused.may_be_one_broken_job:
                 raise
+            self._refused = refused
             await self._finish(first_pass)
-            return refused, await self._list_parts(refused, now, deadline)
+            return await self._list_parts(refused, now, begun, deadline)
         await self._finish(first_pass)
-        return None, await self._enter(answer.jobs, now, deadline, just_read=first_pass is not None)
+        changed, gone = await self._decode(answer.jobs, now, deadline, just_read=first_pass is not None)
+        return await _in_thread(self._memory.remember_whole, changed, gone, now, begun)
 
-    async def _enter(
+    async def _decode(
         self, records: Sequence[Record], now: float, deadline: Deadline, *, just_read: bool
-    ) -> tuple[Ended, ...]:
-        """Enter a whole listing: decode, find out whose jobs they are, remember."""
+    ) -> tuple[tuple[Job, ...], tuple[int, ...]]:
+        """Decode a whole listing and find out whose jobs they are. Returns what has changed, and the ids that left."""
         memory = self._memory
-        if self._reader is not None:
-            memory.adopt(self._reader.latest)
-        changed, gone = await asyncio.to_thread(_quietly, memory.decode_whole, records, now)
+        await self._adopt()
+        changed, gone = await _in_thread(memory.decode_whole, records, now)
         await self._look_up_unknown_names(deadline, just_read=just_read)
         questions = memory.attribution.questions()
         if questions:
             found = await list_by_name(self._source, questions, deadline)
-            memory.settle(found.listed, found.gone)
-        return await asyncio.to_thread(_quietly, memory.remember_whole, changed, gone, now)
+            await _in_thread(memory.settle, found.listed, found.gone)
+        return changed, gone
 
-    async def _list_parts(self, refused: errors.MilvusError, now: float, deadline: Deadline) -> tuple[Ended, ...]:
+    async def _adopt(self) -> None:
+        if self._reader is not None and self._reader.latest is not self._memory.attribution.inventory:
+            await _in_thread(self._memory.adopt, self._reader.latest)
+
+    async def _list_parts(
+        self, refused: errors.MilvusError, now: float, begun: float, deadline: Deadline
+    ) -> tuple[Ended, ...]:
         """List the known collections one by one. Raises the refusal where not one of them can be listed."""
-        if self._reader is not None:
-            self._memory.adopt(self._reader.latest)
+        await self._adopt()
         known = self._known_collections()
         found = await list_by_name(self._source, rotated(known, self._next_part), deadline)
+        # Also where all that were reached hang or fail: the next poll begins behind them.
+        self._next_part = (self._next_part + found.asked) % max(1, len(known))
         if not found.listed:
             raise refused
-        self._next_part = (self._next_part + len(found.listed) + len(found.gone)) % len(known) if found.failed else 0
-        unlisted = frozenset(known) - found.listed.keys()
-        return await asyncio.to_thread(self._memory.remember_parts, found.listed, unlisted, now)
+        return await _in_thread(self._memory.remember_parts, found.listed, known, now, begun)
 
     def _known_collections(self) -> list[Collection]:
         inventory = self._memory.attribution.inventory
         shown = [entry.collection for entry in inventory.external]
         places = {collection[:2] for collection in shown}
-        remembered = [c for c in self._memory.ledger.memory.outcomes if c[:2] not in places]
-        return sorted([*shown, *remembered])
+        remembered = (c for c in self._memory.ledger.memory.outcomes if c[:2] not in places)
+        # Asked without a database, Milvus answers for its default one: of use only where no database is known.
+        askable = (c for c in remembered if c.database or not inventory.databases)
+        return sorted(filter(self._memory.keeps, (*shown, *askable)))
 
     def _begin_first_pass(self) -> asyncio.Task[None] | None:
         """Read the inventory beside the first listing: nothing is published before its first pass or failure."""
-        if self._reader is None or self._reader.latest.databases:
+        if self._reader is None or self._reader.latest.databases or self._reader.account.last_success:
             return None
         failures = self._reader.account.last_failures
         if failures and isinstance(failures[0], _LASTING):
@@ -167,7 +197,17 @@ class Corridor:
             return
         self._reader.doubt(entry.collection.collection_id for entry in self._reader.latest.external)
         await asyncio.wait({self._begin_pass(self._reader)}, timeout=deadline.left)
-        self._memory.adopt(self._reader.latest)
+        await self._adopt()
+
+
+async def _in_thread(work: Callable[..., Result], *args: object) -> Result:
+    """Run pure work off the loop. Broken off, it is waited for all the same: two polls must not meet in one memory."""
+    running = asyncio.ensure_future(asyncio.to_thread(_quietly, work, *args))
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.gather(running, return_exceptions=True)
+        raise
 
 
 def _quietly(work: Callable[..., Result], *args: object) -> Result:

@@ -10,7 +10,7 @@ from exporter import summary
 from exporter.catalog import Attribution, Inventory
 from exporter.ledger import Ended, Ledger, Memory, database_rows, outcome_rows
 from exporter.milvus.decode import ListingDecoder, Record
-from exporter.model import Collection, Job, Problem
+from exporter.model import Collection, Job, Problem, State
 from exporter.snapshot import CollectionRow, JobRows, Snapshot
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ class PollMemory:
         labels = settings.labels
         self._decoder = ListingDecoder(source_style=labels.source, reason_style=labels.failure_reason)
         self.attribution = Attribution()
+        self.attribution.restore((ended.job, ended.collection) for ended in memory.ended.values())
         self.ledger = Ledger(
             memory,
             retention=settings.server.job_retention,
@@ -34,6 +35,7 @@ class PollMemory:
         )
         self._problems: Counter[Problem] = Counter()
         self._rows: dict[Collection, JobRows] = {}
+        self._outdated: set[int] = set()
 
     def keeps(self, collection: Collection) -> bool:
         """Return whether the filters let a collection be shown."""
@@ -46,9 +48,14 @@ class PollMemory:
         problems, self._problems = self._problems, Counter()
         return problems
 
+    def take_outdated(self) -> frozenset[int]:
+        """Return ids of collections whose newest job has completed with another source than the inventory knows."""
+        outdated, self._outdated = frozenset(self._outdated), set()
+        return outdated
+
     def start_over(self) -> None:
         """Decode every record again next time: a poll has broken off half way, and counting is by job id anyway."""
-        self._decoder.start_over(self.ledger.board.all_ids())
+        self._decoder.start_over(self.ledger.board.all_ids() | self.attribution.ids())
 
     def adopt(self, inventory: Inventory) -> None:
         """Take a new picture of what exists, with what it changes about jobs already known."""
@@ -59,6 +66,7 @@ class PollMemory:
             self.ledger.rename(old, new)
         self.ledger.move_jobs(moved)
         self.ledger.move_jobs(self.attribution.retry_open())
+        self._take_home()
         self.ledger.know(entry.collection for entry in inventory.external)
         # Whether a collection exists is part of its rows.
         self.ledger.board.dirty.update(self.ledger.board.groups)
@@ -70,51 +78,61 @@ class PollMemory:
         self.attribution.assign(decoded.changed)
         return decoded.changed, decoded.gone
 
-    def remember_whole(self, changed: Iterable[Job], gone: Iterable[int], now: float) -> tuple[Ended, ...]:
+    def remember_whole(
+        self, changed: Iterable[Job], gone: Iterable[int], now: float, monotonic: float
+    ) -> tuple[Ended, ...]:
         """Enter a whole listing. Returns the jobs counted."""
-        jobs = tuple(changed)
-        places = self.attribution.assign(jobs)
-        counted = self.ledger.observe_whole([(job, places[job.job_id]) for job in jobs], gone, now)
+        counted = self.ledger.observe_whole([(job, self.attribution.place(job)) for job in changed], gone, now)
         self.attribution.forget(self.ledger.take_forgotten())
-        self.ledger.board.unlisted = frozenset()
+        self.ledger.board.whole, self.ledger.board.unlisted = monotonic, frozenset()
         return counted
 
     def remember_parts(
-        self, parts: Mapping[Collection, Sequence[Record]], unlisted: frozenset[Collection], now: float
+        self, parts: Mapping[Collection, Sequence[Record]], known: Iterable[Collection], now: float, monotonic: float
     ) -> tuple[Ended, ...]:
-        """Enter listings by name. Returns the jobs counted."""
+        """Enter listings by name, of ``known`` those that could be had. Returns the jobs counted."""
+        board = self.ledger.board
+        self.settle(parts, frozenset())
         counted: list[Ended] = []
         for collection, records in parts.items():
-            decoded = self._decoder.part(records, now, self.ledger.board.ids(collection))
+            decoded = self._decoder.part(records, now, board.ids(collection))
             self._problems.update(decoded.problems)
             self.attribution.settle(decoded.changed, collection)
             self.ledger.move_jobs({job.job_id: collection for job in decoded.changed})
             placed = [(job, collection) for job in decoded.changed]
             counted.extend(self.ledger.observe_part(collection, placed, decoded.gone, now))
-        self.ledger.board.unlisted = unlisted
+            if collection in board.groups:
+                board.groups[collection].listed = monotonic
+        listed = {collection[:2] for collection in parts}
+        board.unlisted = frozenset(c for c in (*known, *board.groups) if c[:2] not in listed)
         return tuple(counted)
 
     def settle(self, answers: Mapping[Collection, Sequence[Record]], denied: frozenset[Collection]) -> None:
-        """Settle open jobs by what listings by name have shown."""
-        ids = {collection: frozenset(record.job_id for record in records) for collection, records in answers.items()}
+        """Settle open jobs by what listings by name have shown. Without a database that says too little for life."""
+        ids = {
+            collection: frozenset(record.job_id for record in records)
+            for collection, records in answers.items()
+            if collection.database
+        }
         ids.update(dict.fromkeys(denied, frozenset[int]()))
         self.ledger.move_jobs(self.attribution.answer(ids))
 
-    def snapshot(self, now: float) -> Snapshot:
-        """Summarise what is remembered."""
+    def snapshot(self, now: float, monotonic: float) -> Snapshot:
+        """Summarise what is remembered. ``now`` in epoch seconds, ``monotonic`` by the clock that never steps."""
         self._drop_gone(now)
         self._refresh_rows()
         memory, limits = self.ledger.memory, self._settings.limits
         outcomes = outcome_rows(memory, self.keeps, self._max_age)
         by_collection = {row.collection: row for row in outcomes}
-        rows = summary.one_row_per_label_set(row for row in self._rows.values() if self._is_shown(row, now))
+        shown = (row for row in self._rows.values() if self._is_shown(row, monotonic))
+        rows = summary.one_row_per_label_set(shown, max_sources=limits.max_sources)
         kept, beyond = summary.keep_within(rows, by_collection, now=now, most=limits.max_collections)
         active = frozenset(row.collection for row in rows if row.active)
         return Snapshot(
             now=now,
             jobs=kept,
             folded=summary.fold(beyond),
-            unlisted=tuple(sorted(filter(self.keeps, self.ledger.board.unlisted))),
+            unlisted=self._unlisted(),
             outcomes=summary.keep_outcomes_within(outcomes, active, now=now, most=limits.max_outcomes),
             databases=database_rows(memory),
             collections=self._collections(),
@@ -126,6 +144,18 @@ class PollMemory:
 
     def _max_age(self, collection: Collection) -> float | None:
         return self._settings.freshness.max_age_for(collection.database, collection.name)
+
+    def _take_home(self) -> None:
+        """Give memory without an id, whose jobs have all been forgotten, to the one collection it can belong to."""
+        memory = self.ledger.memory
+        homeless = [c for c in memory.outcomes if not c.collection_id and c not in self.ledger.board.groups]
+        by_id = {ended.collection for ended in memory.ended.values()} if homeless else set()
+        for collection in homeless:
+            outcomes = memory.outcomes[collection]
+            latest = max(outcomes.last_live, outcomes.last_failed)[0]
+            heir = self.attribution.heir(collection, max(latest, 0.0))
+            if heir is not None and collection not in by_id:
+                self.ledger.rename(collection, heir)
 
     def _drop_gone(self, now: float) -> None:
         exists = self.attribution.exists
@@ -140,19 +170,32 @@ class PollMemory:
             if group is None:
                 self._rows.pop(collection, None)
                 continue
-            self._rows[collection] = summary.job_rows(
+            row = self._rows[collection] = summary.job_rows(
                 collection,
                 group.jobs.values(),
                 changed=group.changed,
                 exists=self.attribution.exists(collection),
                 max_sources=self._settings.limits.max_sources,
             )
+            if self._is_outdated(collection, row.newest):
+                self._outdated.add(collection.collection_id)
         board.dirty.clear()
 
-    def _is_shown(self, row: JobRows, now: float) -> bool:
+    def _is_outdated(self, collection: Collection, newest: Job | None) -> bool:
+        known = self.attribution.inventory.entries.get(collection.collection_id)
+        if known is None or newest is None or newest.state is not State.COMPLETED:
+            return False
+        return newest.source != known.source
+
+    def _is_shown(self, row: JobRows, monotonic: float) -> bool:
         listed = self.ledger.board.listed_at(row.collection)
         # Unlisted collections go stale one by one, while the others stay fresh.
-        return self.keeps(row.collection) and now - listed <= self._settings.poll.stale_after
+        return self.keeps(row.collection) and monotonic - listed <= self._settings.poll.stale_after
+
+    def _unlisted(self) -> tuple[Collection, ...]:
+        # Two generations of one name are one series.
+        by_place = {collection[:2]: collection for collection in sorted(self.ledger.board.unlisted)}
+        return tuple(filter(self.keeps, by_place.values()))
 
     def _collections(self) -> tuple[CollectionRow, ...]:
         return tuple(

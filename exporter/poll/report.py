@@ -18,6 +18,7 @@ class Report:
 
     def __init__(self) -> None:
         self._last: tuple[bool, tuple[str, ...]] | None = None
+        self._unwritten = False
 
     def poll(self, outcome: PollOutcome, error: errors.MilvusError | None) -> None:
         """Say how a poll went, when it went otherwise than the one before."""
@@ -31,6 +32,14 @@ class Report:
             log.warning("poll is partial, the whole listing is refused: %s", error, extra={"kind": error.kind})
         else:
             log.warning("poll failed: %s", error, extra={"kind": error.kind})
+
+    def state(self, unusable: errors.StateUnusable | None) -> None:
+        """Say when the state file can no longer be written, and when it can again."""
+        if unusable is not None and not self._unwritten:
+            log.error("the state file cannot be written, a restart would forget: %s", unusable)
+        elif unusable is None and self._unwritten:
+            log.info("the state file is written again")
+        self._unwritten = unusable is not None
 
     def ended(self, counted: Iterable[Ended]) -> None:
         """Name each job that has ended in failure. Texts are safe: decode has seen to it."""

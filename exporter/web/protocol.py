@@ -87,7 +87,8 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
         self._cancel()
-        self._disconnect()
+        for cycle in self._unanswered:
+            cycle.disconnected = True  # uvicorn tells the last one only, and the others would go on writing
         super().connection_lost(exc)
         self._on_lost()
 
@@ -189,7 +190,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """
         self._refused = True
         if self._unanswered:
-            self._abort()  # in the middle of another answer there is no place for this one
+            self.transport.abort()  # in the middle of another answer there is no place for this one
             return
         self.transport.write(_refusal_bytes(status))
         if self.transport.can_write_eof():
@@ -210,18 +211,9 @@ class BoundedProtocol(HttpToolsProtocol):
     def _expire(self) -> None:
         self._timer = None
         if self.transport.is_closing() or self.transport.get_write_buffer_size():
-            self._abort()  # close would wait for a reader that does not read
+            self.transport.abort()  # close would wait for a reader that does not read
         else:
             self.transport.close()
-
-    def _abort(self) -> None:
-        self._disconnect()
-        self.transport.abort()
-
-    def _disconnect(self) -> None:
-        """Tell every answer under way that nobody listens; uvicorn tells the last one only."""
-        for cycle in self._unanswered:
-            cycle.disconnected = True
 
 
 _SILENT: Final = _silent()

@@ -16,6 +16,8 @@ Application = Callable[[Message, Receive, Send], Awaitable[None]]
 PIECE: Final = 256 * 1024
 """Bytes handed to the transport at once. Less costs calls; all at once keeps a copy of the rest for every slow reader,
 and plain asyncio copies that rest again with every write (docs/decisions/0004-http-server.md)."""
+SMALL: Final = 64 * 1024
+"""Chunks below this are joined, so that many tiny ones are not a call each; larger ones are never copied."""
 
 CONTENT_SECURITY_POLICY: Final = "content-security-policy"
 POLICY: Final = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -45,21 +47,25 @@ def text_reply(status: int, text: str, *headers: tuple[str, str]) -> Reply:
 
 
 def pieces(chunks: Sequence[bytes]) -> Iterator[bytes | memoryview]:
-    """Yield the chunks in order, small ones joined and large ones cut, at most ``PIECE`` bytes each."""
+    """Yield the chunks in order: small ones joined, large ones cut to ``PIECE`` bytes without a copy."""
     small: list[bytes] = []
     size = 0
     for chunk in chunks:
-        if size + len(chunk) > PIECE and small:
+        if len(chunk) < SMALL:
+            small.append(chunk)
+            size += len(chunk)
+            if size < SMALL:
+                continue
+        if small:
             yield b"".join(small)
             small, size = [], 0
         if len(chunk) > PIECE:
             view = memoryview(chunk)
             yield from (view[start : start + PIECE] for start in range(0, len(chunk), PIECE))
-        else:
-            small.append(chunk)
-            size += len(chunk)
+        elif len(chunk) >= SMALL:
+            yield chunk
     if small:
-        yield small[0] if len(small) == 1 else b"".join(small)
+        yield b"".join(small)
 
 
 def encode_headers(reply: Reply) -> list[tuple[bytes, bytes]]:

@@ -121,6 +121,10 @@ def test_an_end_before_the_start_makes_no_negative_duration(milvus: PymilvusServ
     milvus.set_jobs(job(1, start_time=now - 60_000, end_time=now - 90_000))
     samples = once(milvus)
     assert states(samples, collection="ext") == {"RefreshCompleted": 1}
+    start, end = samples.value("last_job_start_timestamp_seconds"), samples.value("last_job_end_timestamp_seconds")
+    assert start
+    assert end
+    assert end >= start
     assert (samples.value("last_job_duration_seconds") or 0) >= 0
     assert problems(samples) == {"end_before_start": 1}
 
