@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Literal
 
 from exporter.milvus.pb import milvus_refresh_pb2 as pb
@@ -29,6 +30,8 @@ _STATES: Final = {
 _ENDED: Final = frozenset({int(pb.RefreshCompleted), int(pb.RefreshFailed)})
 # Host clocks differ by seconds, in bad cases by hours. A stamp further ahead than this is no time at all.
 _MAX_AHEAD_SECONDS: Final = 86_400.0
+_MAX_KEPT_CHARS: Final = 1024
+"""Longer texts are cleaned each time: what is kept must stay small."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +120,11 @@ class ListingDecoder:
             name=record.collection_name,
             state=state,
             progress=_progress(record.progress, found),
-            source=safe_source(record.external_source, self._source_style),
+            source=_source(record.external_source, self._source_style),
             start=start,
             end=end,
             failure_class=_failure_class(state, record.reason),
-            reason=safe_reason(record.reason) if self._reason_style == "safe" else "",
+            reason=_reason(record.reason) if self._reason_style == "safe" else "",
             half_written=half_written,
         )
         for problem in found:
@@ -200,5 +203,22 @@ def _end(milliseconds: int, start: float | None, state: State, now: float, found
 
 def _failure_class(state: State, reason: str) -> FailureClass | None:
     if state is State.FAILED or (reason and not state.ended):
-        return classify(reason)
+        return _class(reason)
     return None
+
+
+# The jobs of one collection name one source, and one that keeps failing gives one reason: each is cleaned once.
+_once_each = lru_cache(maxsize=4096)
+_clean_source, _clean_reason, _classified = _once_each(safe_source), _once_each(safe_reason), _once_each(classify)
+
+
+def _source(raw: str, style: SourceStyle) -> str:
+    return (_clean_source if len(raw) <= _MAX_KEPT_CHARS else safe_source)(raw, style)
+
+
+def _reason(raw: str) -> str:
+    return (_clean_reason if len(raw) <= _MAX_KEPT_CHARS else safe_reason)(raw)
+
+
+def _class(raw: str) -> FailureClass:
+    return (_classified if len(raw) <= _MAX_KEPT_CHARS else classify)(raw)
