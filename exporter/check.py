@@ -11,6 +11,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final
 
 from exporter import errors
+from exporter.ledger import read_state
 from exporter.milvus.client import MilvusClient
 from exporter.milvus.handshake import NOT_GRPC, handshake
 
@@ -62,6 +63,10 @@ _LONGEST_VERSION: Final = 80
 async def check(settings: Settings, show: Callable[[Step], None]) -> bool:
     """Try each step and show its line. Returns whether the daemon would work; missing inventory is only a warning."""
     show(Step("configuration", Verdict.OK, f"valid; milvus.uri is {settings.milvus.address}"))
+    state = _state_file(settings)
+    if state is not None:
+        show(state)
+    good = state is None or state.verdict is not Verdict.FAIL
     for step in _reach(settings):
         line = await step
         show(line)
@@ -70,7 +75,7 @@ async def check(settings: Settings, show: Callable[[Step], None]) -> bool:
             return False
     client = MilvusClient(settings)
     try:
-        return await _ask(client, settings, show)
+        return await _ask(client, settings, show) and good
     finally:
         await client.close()
 
@@ -89,6 +94,21 @@ async def _ask(client: MilvusClient, settings: Settings, show: Callable[[Step], 
     for line in _filters(settings, databases):
         show(line)
     return refresh_api.verdict is not Verdict.FAIL
+
+
+def _state_file(settings: Settings) -> Step | None:
+    """Look at the state file without writing, so that a running daemon is not disturbed. None where none is set."""
+    path = settings.state.path
+    if path is None:
+        return None
+    try:
+        memory = read_state(path)
+    except errors.StateUnusable as unusable:
+        return Step("state file", Verdict.FAIL, f"{unusable}; correct state.path, or repair the file")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        return Step("state file", Verdict.FAIL, f"{path}: cannot be written; correct its owner, or state.path")
+    known = f"remembers {len(memory.outcomes)} collections" if memory else "will be made"
+    return Step("state file", Verdict.OK, f"{path} {known}")
 
 
 def _reach(settings: Settings) -> Iterator[Awaitable[Step]]:

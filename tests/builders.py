@@ -6,12 +6,13 @@ import asyncio
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from exporter import errors
 from exporter.catalog import Entry, Inventory, InventoryReader
 from exporter.config import Settings
-from exporter.ledger import Memory
+from exporter.ledger import Memory, StateFile
 from exporter.milvus.pb import milvus_refresh_pb2 as pb
 from exporter.model import Collection, DescribedCollection, FailureClass, Job, ShownCollection, State
 from exporter.poll import Corridor
@@ -299,15 +300,27 @@ class Watch:
     """A corridor that watches a scripted Milvus, with the loop that it walks on."""
 
     def __init__(
-        self, milvus: ScriptedMilvus, /, *, inventory: bool = True, memory: Memory | None = None, **sections: Any
+        self,
+        milvus: ScriptedMilvus,
+        /,
+        *,
+        inventory: bool = True,
+        memory: Memory | None = None,
+        state: Path | None = None,
+        **sections: Any,
     ) -> None:
         self.milvus, self.clock = milvus, milvus.clock
         self.settings = settings(**sections)
         self.store = Store(self.settings.poll.stale_after)
-        self.memory = memory or Memory(since=self.clock.wall() - self.settings.server.job_retention)
-        self.reader = InventoryReader(milvus, self.clock, budget=30.0, call_timeout=10.0) if inventory else None
+        self.state = StateFile(state, self.settings.state.history) if state else None
+        since = self.clock.wall() - self.settings.server.job_retention
+        if self.state is not None:
+            self.state.open()
+            memory = self.state.load(since)
+        self.memory = memory or Memory(since)
+        self.reader = self._reader() if inventory else None
         self.corridor = Corridor(
-            self.settings, milvus, self.store, self.clock, reader=self.reader, memory=self.memory
+            self.settings, milvus, self.store, self.clock, reader=self.reader, memory=self.memory, state=self.state
         )
         self._runner = asyncio.Runner()
 
@@ -317,6 +330,18 @@ class Watch:
     def __exit__(self, *exc: object) -> None:
         self.run(self.corridor.close())
         self._runner.close()
+        if self.state is not None:
+            self.state.close()
+
+    def killed(self) -> None:
+        """End as SIGKILL does: nothing more is written, and the system takes back the lock."""
+        if self.state is not None:
+            self.state.close()
+        self._runner.close()
+
+    def _reader(self) -> InventoryReader:
+        remembered = list(self.memory.outcomes)
+        return InventoryReader(self.milvus, self.clock, budget=30.0, call_timeout=10.0, remembered=remembered)
 
     def run(self, work: Coroutine[Any, Any, Result]) -> Result:
         return self._runner.run(work)

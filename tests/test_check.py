@@ -20,6 +20,7 @@ from wire import GOOD, LIST_JOBS, Answer, Authority, Issued, Refusal, hang, repl
 
 from exporter import check as module
 from exporter.check import Step, Verdict, check
+from exporter.ledger import StateFile
 from exporter.milvus.pb import milvus_refresh_pb2 as pb
 
 UNREACHED = "skip  milvus           not asked, because it cannot be reached"
@@ -755,3 +756,29 @@ def test_no_trouble_in_any_call_is_a_traceback_or_shows_a_secret(method: str) ->
         assert "hunter2" not in "\n".join(found.lines)
         assert all(line.isprintable() for line in found.lines)
         assert found.good == (not any(line.startswith("FAIL") for line in found.lines))
+
+
+# The state file
+
+
+def test_a_state_file_that_can_be_used_says_what_it_remembers(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    assert f"ok    state file       {path} will be made" in report(state={"path": str(path)}).lines
+    state = StateFile(path, 1.0)
+    state.open()
+    state.save(state.load(0.0), 1.0)
+    found = report(state={"path": str(path)})  # while somebody holds it, as a running daemon does
+    state.close()
+    assert f"ok    state file       {path} remembers 0 collections" in found.lines
+    assert found.good
+
+
+def test_a_state_file_that_cannot_be_used_keeps_check_from_being_good(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    path.write_bytes(b"somebody's notes\n" * 100)
+    found = report(state={"path": str(path)})
+    assert not found.good
+    assert found.wrong == [
+        f"FAIL  state file       {path}: file is not a database; correct state.path, or repair the file"
+    ]
+    assert found.lines[-1].startswith("ok")  # the rest is looked at all the same

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import importlib.util
 import itertools
 import json
-import errno
 import os
 import re
 from pathlib import Path

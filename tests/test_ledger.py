@@ -555,14 +555,12 @@ def test_many_names_learnt_at_once_are_moved_without_reading_all_for_each() -> N
     """The inventory that comes late moves everything in one go; that must not cost names times jobs."""
     names, each = 300, 10
     book = ledger()
-    placed = [
-        (completed(n * each + i, NOON + i), Collection("", f"c{n}")) for n in range(names) for i in range(each)
-    ]
+    placed = [(completed(n * each + i, NOON + i), Collection("", f"c{n}")) for n in range(names) for i in range(each)]
     book.observe_whole(placed, (), NOON)
     looked_at = 0
 
     class Counting(dict[int, Ended]):
-        def values(self):  # type: ignore[no-untyped-def]  # noqa: ANN202
+        def values(self):  # type: ignore[no-untyped-def]
             nonlocal looked_at
             looked_at += len(self)
             return super().values()

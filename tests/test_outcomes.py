@@ -153,7 +153,9 @@ def test_a_long_row_of_failures_ends_at_a_success_in_its_middle() -> None:
 
 
 @given(st.lists(st.tuples(st.booleans(), FailureClasses, st.integers(0, 20)), max_size=12), st.randoms())
-def test_any_order_of_learning_leaves_the_same(rows: list[tuple[bool, FailureClass, int]], chance: random.Random) -> None:
+def test_any_order_of_learning_leaves_the_same(
+    rows: list[tuple[bool, FailureClass, int]], chance: random.Random
+) -> None:
     """Milvus's order is not stable for equal times, so nothing may depend on it."""
     jobs = [completed(i, NOON + at) if good else failed(i, NOON + at, kind) for i, (good, kind, at) in enumerate(rows)]
     shuffled = chance.sample(jobs, len(jobs))
