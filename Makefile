@@ -31,6 +31,7 @@ check: $(LINT) ## lint, format, types, import contract, generated documents, ale
 	$(BIN)/lint-imports
 	$(BIN)/python tools/generate_configuration_docs.py --check
 	$(BIN)/python tools/generate_metrics_docs.py --check
+	$(BIN)/python tools/generate_dashboards.py --check
 ifneq ($(PROMTOOL),)
 	$(PROMTOOL) check rules deploy/prometheus/*.rules.yml
 	$(PROMTOOL) test rules tests/rules/*.test.yml

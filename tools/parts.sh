@@ -5,6 +5,7 @@
 #                                        newer generations unpacked from later Debian releases
 #   Milvus 2.3.5, milvus-lite            each in a virtual environment of its own
 #   grpcio-tools 1.62.3                  the generator of exporter/milvus/pb, in a virtual environment of its own
+#   Grafana's published schema           for the dashboards' types and tables, from npm
 #
 # Safe to run again: what is there is left alone. A part that cannot be had is named at the end and is no failure: the
 # tests that need it skip with the same reason, or fail under MRE_REQUIRE_PARTS=1.
@@ -54,6 +55,25 @@ environment() {
   rm -rf "$folder"
   if "$python" -m venv "$folder" >"$parts/$name.log" 2>&1 &&
     "$folder/bin/pip" install --quiet --disable-pip-version-check "$@" >>"$parts/$name.log" 2>&1; then
+    printf '%s' "$*" >"$folder/.complete"
+  else
+    lacks "$name ($* could not be installed; see $parts/$name.log)"
+  fi
+}
+
+# node_packages NAME PACKAGE...: packages for node; nothing of theirs is run at installation.
+node_packages() {
+  local name=$1 folder=$parts/$1
+  shift
+  [ "$(cat "$folder/.complete" 2>/dev/null)" = "$*" ] && return
+  if ! has npm; then
+    lacks "$name (needs node and npm)"
+    return
+  fi
+  say "fetching $name: $*"
+  rm -rf "$folder"
+  mkdir -p "$folder"
+  if (cd "$folder" && npm init --yes && npm install --ignore-scripts --no-audit --no-fund "$@") >"$parts/$name.log" 2>&1; then
     printf '%s' "$*" >"$folder/.complete"
   else
     lacks "$name ($* could not be installed; see $parts/$name.log)"
@@ -113,6 +133,7 @@ system_packages
 environment milvus "milvus==2.3.5"
 environment milvus-lite "milvus-lite==3.2.2" "pymilvus==3.0.2"
 environment generator "grpcio-tools==1.62.3" "setuptools<81"
+node_packages grafana "@grafana/data@13.2.3" "@grafana/schema@13.2.3" "typescript@5.9.3"
 generation trixie promtool
 generation forky promtool prometheus
 

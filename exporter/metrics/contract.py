@@ -156,7 +156,7 @@ MAX_AGE: Final = _outcome(
 KNOWN_SINCE: Final = _outcome(
     "outcomes_known_since_timestamp_seconds",
     "Since when the memory of outcomes reaches back.",
-    more="The start of the process less the server's retention.",
+    more="The beginning of the state file; without one, the start of the process less the server's retention.",
 )
 DURATION: Final = Metric(
     Part.OUTCOMES,
