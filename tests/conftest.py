@@ -8,8 +8,10 @@ import pytest
 from hypothesis import settings
 from peers.parts import FOLDER, generations
 
-settings.register_profile("steady", deadline=None)
-settings.load_profile("steady")
+# The same examples each time: what a run of CI says is about the change. HYPOTHESIS_PROFILE=explore looks further.
+settings.register_profile("steady", deadline=None, derandomize=True)
+settings.register_profile("explore", deadline=None, max_examples=2000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 
 
 def pytest_report_header() -> list[str]:

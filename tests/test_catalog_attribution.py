@@ -5,7 +5,7 @@ from __future__ import annotations
 from builders import DAY, HOUR, NOON, collection, entry, inventory, job
 
 from exporter.catalog import Attribution, Inventory
-from exporter.model import Collection, Job, State
+from exporter.model import Collection, Job
 
 SALES, HR = collection("docs", "sales", 7), collection("docs", "hr", 9)
 BOTH = inventory(entry("docs", "sales", 7), entry("docs", "hr", 9))
@@ -125,6 +125,17 @@ def test_a_job_that_the_only_bearer_of_its_name_denies_is_a_former_ones() -> Non
     assert made.exists(Collection("sales", "docs")) is False
 
 
+def test_a_former_collection_stays_gone_when_its_successor_is_dropped_too() -> None:
+    made = attribution(inventory(entry(created=NOON - HOUR)))
+    made.assign([job(1, start=NOON - 2 * HOUR)])
+    made.answer(dict.fromkeys(made.questions(), NOBODY))
+    made.adopt(inventory(gone=(7,), databases=("sales",)))
+    assert made.exists(Collection("sales", "docs")) is False
+    made.forget([1])
+    made.adopt(inventory(databases=("sales",)))
+    assert made.exists(Collection("sales", "docs")) is None
+
+
 def test_a_job_whose_name_another_collection_has_taken_over_after_a_rename() -> None:
     """docs became docs_old and a new docs was made: the job is the renamed collection's, not a dropped one's."""
     old, new = entry("docs_old", collection_id=7), entry("docs", collection_id=70, created=NOON - HOUR)
@@ -213,15 +224,24 @@ def test_a_name_is_not_taken_for_dropped_where_not_every_database_could_be_asked
     assert made.exists(Collection("", "docs")) is None
 
 
-def test_a_job_that_was_denied_while_it_was_not_listed_is_asked_about_again() -> None:
-    """By name its owner could not show it either."""
+def test_a_job_that_the_listing_lacks_is_not_asked_about() -> None:
+    """By name its owner could not show it either, which must not be taken for a denial."""
     made = attribution(BOTH)
     made.assign([job(1)])
-    for _ in range(2):
-        made.answer(dict.fromkeys([SALES, HR], NOBODY))
+    made.miss([1, 2])
     assert made.questions() == ()
+    assert made.answer(dict.fromkeys([SALES, HR], NOBODY)) == {}
     made.assign([job(1)])
     assert sorted(made.questions()) == [HR, SALES]
+
+
+def test_a_denied_job_that_is_listed_each_time_is_not_asked_about_each_time() -> None:
+    """A half-written failure is decoded at each poll."""
+    made = attribution(inventory(entry("texts")))
+    made.assign([job(1)])
+    made.answer(dict.fromkeys(made.questions(), NOBODY))
+    made.assign([job(1)])
+    assert made.questions() == ()
 
 
 def test_an_unanswered_question_leaves_the_job_open() -> None:
@@ -299,6 +319,17 @@ def test_two_collections_of_which_one_takes_the_others_name() -> None:
     assert place(made, job(1, start=NOON - 60)) == was_old
 
 
+def test_an_answer_under_a_name_that_had_passed_to_another_is_asked_for_again() -> None:
+    """By name Milvus answered for the new bearer, which the inventory did not know yet."""
+    made = attribution(inventory(entry("docs", collection_id=7)))
+    made.assign([job(1, name="alias")])
+    old, new = entry("docs_old", collection_id=7), entry("docs", collection_id=8, created=NOON - HOUR)
+    made.answer({SALES: frozenset({1})})
+    made.adopt(inventory(old, entry("docs", collection_id=8, created=NOON - HOUR, aliases=("alias",))))
+    assert made.questions() == (new.collection,)
+    assert made.answer({new.collection: frozenset({1})}) == {1: new.collection}
+
+
 def test_a_dropped_collection_whose_name_an_older_one_takes_keeps_its_jobs() -> None:
     old, new = entry("docs", collection_id=7), entry("docs_new", collection_id=8)
     made = attribution(inventory(old, new))
@@ -329,6 +360,18 @@ def test_a_hidden_collection_that_is_shown_at_last_takes_its_jobs_to_its_id() ->
     assert place(made, job(1)) == Collection("sales", "docs", 8)
 
 
+def test_a_hidden_name_that_turns_out_to_be_an_alias_is_asked_about() -> None:
+    """The collection itself could not be asked when the job was found under the alias."""
+    made = attribution(inventory(entry("texts")))
+    made.assign([job(1)])
+    bare, real = Collection("sales", "docs"), Collection("sales", "texts", 7)
+    assert made.answer({bare: frozenset({1})}) == {1: bare}
+    made.adopt(inventory(entry("texts", aliases=("docs",))))
+    assert place(made, job(1)) == bare
+    assert made.questions() == (real,)
+    assert made.answer({real: frozenset({1})}) == {1: real}
+
+
 def test_a_job_of_a_former_generation_stays_where_it_is() -> None:
     made = attribution(inventory(entry(created=NOON - HOUR)))
     made.assign([job(1, start=NOON - 2 * HOUR)])
@@ -356,8 +399,9 @@ def test_a_forgotten_job_leaves_nothing() -> None:
     made = attribution(inventory(entry(), entry("docs", "hr", 9)))
     made.assign([job(1), job(2), job(3, name="nobody")])
     made.answer(dict.fromkeys(made.questions(), NOBODY) | {SALES: frozenset({1})})
+    made.miss([2, 3])
     made.forget([1, 2, 3])
-    assert (made._settled, made._open, made._denied, made._disowned) == ({}, {}, {}, {})
+    assert (made._settled, made._open, made._denied, made._disowned, made._away) == ({}, {}, {}, {}, set())
 
 
 def test_the_same_picture_changes_nothing() -> None:

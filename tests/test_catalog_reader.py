@@ -294,6 +294,36 @@ def test_a_collection_dropped_between_two_calls_of_a_pass(milvus: ScriptedMilvus
     assert made.account.last_failures == ()
 
 
+def test_a_collection_renamed_between_two_calls_of_a_pass_is_not_gone(milvus: ScriptedMilvus) -> None:
+    """Shown under one name and described under another: the next pass shows it again."""
+    number = milvus.create("docs", aliases=("current",))
+
+    def rename(call: tuple[str, ...]) -> None:
+        if call[0] == "describe_collection" and len(milvus.calls) > 3:
+            milvus.places[number].name = "texts"
+
+    def watch_out() -> None:
+        milvus.on_call = rename
+
+    made = reader(milvus)
+    picture = passes(made, watch_out)
+    assert picture.gone == frozenset()
+    assert picture.exists(Collection("default", "docs", number)) is True
+    assert names(passes(made)) == {("default", "texts")}
+
+
+def test_a_renamed_collection_in_a_database_that_cannot_be_shown_is_not_gone(milvus: ScriptedMilvus) -> None:
+    number = milvus.create("docs")
+    made = reader(milvus)
+
+    def rename() -> None:
+        milvus.places[number].name = "texts"
+        milvus.refuse_inventory["show_collections"] = errors.Unreachable()
+        made.doubt([number])
+
+    assert passes(made, rename).gone == frozenset()
+
+
 def test_the_ids_of_the_dropped_are_bounded(milvus: ScriptedMilvus, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pipelines that make a collection a run would fill the memory otherwise; the latest are those with listed jobs."""
     monkeypatch.setattr("exporter.catalog.reader._MAX_GONE", 3)

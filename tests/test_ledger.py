@@ -318,6 +318,15 @@ def test_an_id_that_is_still_listed_is_not_forgotten() -> None:
     assert 1 in book.memory.ended
 
 
+def test_an_id_that_came_back_is_not_forgotten() -> None:
+    book = ledger()
+    whole(book, completed(1, NOON))
+    whole(book, gone=[1], now=NOON + 30)
+    whole(book, completed(1, NOON), now=NOON + 60)
+    whole(book, now=NOON + 2 * DAY)
+    assert 1 in book.memory.ended
+
+
 def test_listings_by_name_forget_nothing() -> None:
     book = ledger()
     whole(book, completed(1, NOON))
@@ -463,6 +472,9 @@ def test_jobs_of_one_name_can_go_to_several_collections() -> None:
     assert (row(book, other).finished, row(book, other).failed) == (1, 1)
     assert row(book, OPEN).finished == 0
     assert book.board.ids(OPEN) == {3}
+    assert sum(database(book, "").duration_buckets) == 0  # type: ignore[union-attr]
+    assert sum(database(book, "hr").duration_buckets) == 0  # type: ignore[union-attr]
+    assert sum(database(book).duration_buckets) == 1  # type: ignore[union-attr]
 
 
 def test_totals_move_with_the_jobs() -> None:

@@ -15,6 +15,7 @@ from exporter.milvus.pb import milvus_refresh_pb2 as pb
 from exporter.model import FailureClass, Problem, State
 from exporter.snapshot import OTHER
 
+
 @pytest.fixture
 def milvus() -> ScriptedMilvus:
     return ScriptedMilvus(Clock())
@@ -201,7 +202,7 @@ def test_a_job_listed_twice_is_counted_once(milvus: ScriptedMilvus, watching: Wa
     watch = watching()
     watch.poll()
     number = milvus.refreshed(docs)
-    milvus.order = lambda found: found + [record(number, pb.RefreshInProgress, collection_name="docs")]
+    milvus.order = lambda found: [*found, record(number, pb.RefreshInProgress, collection_name="docs")]
     watch.poll(3)
     assert watch.finished("docs") == 1
     assert watch.row("docs").newest.state is State.COMPLETED  # type: ignore[union-attr]

@@ -39,7 +39,7 @@ def test_a_missing_database_is_a_missing_collection(milvus: ScriptedMilvus) -> N
 
 @pytest.mark.parametrize("code", [105, 1100])
 def test_an_ordinary_collection_has_no_jobs_to_list(milvus: ScriptedMilvus, code: int) -> None:
-    """"Not an external collection" is an answer and not a failure to be asked about for ever."""
+    """ "Not an external collection" is an answer and not a failure to be asked about for ever."""
     milvus.refuse_by_name["default", "docs"] = errors.ServerFault(code=code)
     assert ask(milvus, ["docs"]).gone == {Collection("default", "docs")}
 

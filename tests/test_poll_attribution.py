@@ -379,6 +379,7 @@ def test_the_inventory_that_comes_late_takes_the_memory_to_the_new_key(
     watch.poll()
     found = watch.outcome("docs")
     assert (found.failed, found.consecutive_failures) == (1, 1)  # type: ignore[union-attr]
+    assert milvus.asked_by_name == []
     assert watch.outcome("docs", "") is None
     assert watch.totals("") is None
 

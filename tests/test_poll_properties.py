@@ -81,9 +81,7 @@ class Life(RuleBasedStateMachine):
 
     @rule(data=st.data(), outcome=st.sampled_from(["run", "complete", "fail", "half"]))
     def go_on(self, data: st.DataObject, outcome: str) -> None:
-        jobs = sorted(
-            id_ for id_, (made, _) in self.milvus.jobs.items() if made.state in ACTIVE or self.is_half(made)
-        )
+        jobs = sorted(id_ for id_, (made, _) in self.milvus.jobs.items() if made.state in ACTIVE or self.is_half(made))
         if jobs:
             self.end(data.draw(st.sampled_from(jobs)), outcome, "timeout")
 
@@ -155,7 +153,9 @@ class Life(RuleBasedStateMachine):
         names = [("default", "shared"), ("hr", "shared"), ("default", "d1"), ("hr", "h2")]
         self.milvus.refuse_by_name = {name: error for name in names if data.draw(st.booleans())}
 
-    @rule(call=st.sampled_from(["", "list_databases", "show_collections hr", "describe_collection", "collection_exists"]))
+    @rule(
+        call=st.sampled_from(["", "list_databases", "show_collections hr", "describe_collection", "collection_exists"])
+    )
     def inventory(self, call: str) -> None:
         self.milvus.refuse_inventory = {call: errors.Unreachable()} if call else {}
 
@@ -254,9 +254,7 @@ class NothingIsDropped(Life):
             finished[owner] += 1
             failed[owner] += made.state == pb.RefreshFailed
         shown = {row.collection: (row.finished, row.failed) for row in snapshot.outcomes}
-        assert shown == {
-            Collection(p.database, p.name, n): (finished[n], failed[n]) for n, p in milvus.places.items()
-        }
+        assert shown == {Collection(p.database, p.name, n): (finished[n], failed[n]) for n, p in milvus.places.items()}
         listed = Counter(owner for _, owner in milvus.jobs.values())
         rows = {row.collection.collection_id: sum(sum(c) for _, c in row.counts) for row in snapshot.jobs}
         assert rows == listed
@@ -273,7 +271,7 @@ class CollectionsComeAndGo(Life):
 
 
 _STEADY = settings(
-    max_examples=40, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True
+    max_examples=50, stateful_step_count=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
 )
 TestNothingIsDropped = NothingIsDropped.TestCase
 TestNothingIsDropped.settings = _STEADY

@@ -147,7 +147,7 @@ async def serving(
 
 
 def settings(uri: str, **milvus: Any) -> Settings:
-    """Return settings for one Milvus; ``poll``, ``inventory``, ``filters``, ``labels`` and ``state`` go beside ``milvus``."""
+    """Return settings for one Milvus; other sections (``poll``, ``labels``, ``state``, ...) go beside ``milvus``."""
     beside = {name: milvus.pop(name) for name in ("poll", "inventory", "filters", "labels", "state") if name in milvus}
     tls = {f"{name}_file": str(path) for name, path in milvus.pop("files", {}).items()}
     if server_name := milvus.pop("server_name", None):

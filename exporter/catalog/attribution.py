@@ -9,15 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Final
 
-from exporter.catalog.inventory import Entry, Inventory
+from exporter.catalog.candidates import MAX_DATABASES, may_be_older, others, renamed
+from exporter.catalog.inventory import Inventory
 from exporter.model import Collection, Job
-
-# Asking costs a call each: so many databases (Milvus's own limit by default), and so many collections, those with the
-# job's own source first.
-_MAX_DATABASES: Final = 64
-_MAX_COLLECTIONS: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +36,10 @@ class Attribution:
         """Open jobs that none of these candidates, which are all there are, has owned up to."""
         self._disowned: dict[int, tuple[Collection, ...]] = {}
         """Open jobs that none of these, which bear their name or have it as alias, has owned up to."""
+        self._formers: set[Collection] = set()
+        """Former generations of a name: gone, also when the one that succeeded them is gone too."""
+        self._away: set[int] = set()
+        """Open jobs that the last listing lacked: nobody could show them, so nobody is asked."""
         self._asked: dict[tuple[str, str, bool], tuple[Collection, ...]] = {}
         self._dropped: frozenset[str] | None = None
 
@@ -50,15 +49,17 @@ class Attribution:
             return {}, {}
         before, self.inventory = self.inventory, inventory
         self._asked.clear()
-        renames = _renamed(before, inventory, {collection for collection, _, _ in self._settled.values()})
+        held = {collection for collection, _, _ in self._settled.values()}
+        self._formers &= held
+        renames = renamed(before, inventory, held)
         for job_id, job in self._open.items():
             if job.former in renames:
                 self._open[job_id] = replace(job, former=renames[job.former])
         moved: dict[int, Collection] = {}
         for job_id, (collection, start, name) in list(self._settled.items()):
             new = renames.get(collection, collection)
-            if name == collection.name and self._is_taken(collection, start, before):
-                # Seen before we knew that another collection bears the name now: whose it was has to be asked.
+            if self._is_taken(collection, start, before) or self._is_alias(collection):
+                # Settled, also by name, before we knew that another collection bears it: whose it was has to be asked.
                 del self._settled[job_id]
                 self._open[job_id] = _Open(name, start or None, "", former=new)
                 continue
@@ -81,6 +82,13 @@ class Attribution:
         for job, collection in placed:
             if collection.database:
                 self._settled[job.job_id] = (collection, job.start or 0.0, job.name)
+
+    def _is_alias(self, collection: Collection) -> bool:
+        """Return whether a bare name, under which a job was found, is now known to be another collection's alias."""
+        if collection.collection_id or not collection.database or collection[:2] in self.inventory.by_place:
+            return False
+        named = self.inventory.by_name.get(collection.name, ())
+        return any(entry.collection.database == collection.database for entry in named)
 
     def heir(self, collection: Collection, moment: float) -> Collection | None:
         """Return the collection, now known, to which belongs what was remembered without an id.
@@ -105,10 +113,8 @@ class Attribution:
             if settled is not None:
                 placed[job.job_id] = settled[0]
                 continue
-            # New, changed or listed again: what was denied while the listing lacked it is asked again.
             self._leave_open(job)
-            self._denied.pop(job.job_id, None)
-            self._disowned.pop(job.job_id, None)
+            self._away.discard(job.job_id)
             self._try(job.job_id)
             placed[job.job_id] = self.place(job)
         return placed
@@ -123,6 +129,10 @@ class Attribution:
     def ids(self) -> frozenset[int]:
         """Return the ids of all jobs remembered here."""
         return frozenset((*self._settled, *self._open))
+
+    def miss(self, job_ids: Iterable[int]) -> None:
+        """Note jobs that a listing lacks; they may come back."""
+        self._away.update(self._open.keys() & set(job_ids))
 
     def retry_open(self) -> dict[int, Collection]:
         """Return open jobs that the present inventory settles without a question."""
@@ -142,7 +152,7 @@ class Attribution:
         wanted: dict[Collection, None] = {}
         if not self.inventory.databases:
             return ()
-        for job_id, job in self._open.items():
+        for job_id, job in self._listed():
             candidates = self._candidates(job_id, job)
             if self._denied.get(job_id) != candidates:
                 wanted.update(dict.fromkeys(candidates))
@@ -157,13 +167,15 @@ class Attribution:
         in_order = sorted(answers.items(), key=lambda item: (item[0].collection_id != 0, item[0]))
         owners = {job_id: collection for collection, ids in in_order for job_id in ids if job_id in self._open}
         settled: dict[int, Collection] = {}
-        for job_id, job in list(self._open.items()):
+        for job_id, job in self._listed():
             candidates = self._candidates(job_id, job)
             if job_id in owners:
+                self._formers.discard(owners[job_id])
                 settled[job_id] = self._settle(job_id, owners[job_id])
             elif candidates and all(candidate in answers for candidate in candidates):
                 former = self._former(job)
                 if former is not None and job.former is None:
+                    self._formers.add(former)
                     settled[job_id] = self._settle(job_id, former)
                 else:
                     self._deny(job_id, job, candidates)
@@ -174,9 +186,11 @@ class Attribution:
 
         A name whose jobs nothing has owned up to, in any database that we are shown, is that of a dropped collection.
         """
+        if collection in self._formers:
+            return False
         if collection.database or collection.collection_id:
             return self.inventory.exists(collection)
-        if not self._denied or len(self.inventory.databases) > _MAX_DATABASES:
+        if not self._denied or len(self.inventory.databases) > MAX_DATABASES:
             return None
         if self._dropped is None:
             hoped = {job.name for job_id, job in self._open.items() if job_id not in self._denied}
@@ -202,8 +216,12 @@ class Attribution:
             self._open.pop(job_id, None)
             self._denied.pop(job_id, None)
             self._disowned.pop(job_id, None)
+            self._away.discard(job_id)
             self._asked.clear()
         self._dropped = None
+
+    def _listed(self) -> list[tuple[int, _Open]]:
+        return [(job_id, job) for job_id, job in self._open.items() if job_id not in self._away]
 
     def _leave_open(self, job: Job) -> None:
         known = self._open.get(job.job_id)
@@ -216,7 +234,7 @@ class Attribution:
         if len(candidates) != 1 or job.former is not None:
             return None
         entry = candidates[0]
-        if entry.collection.name != job.name or _may_be_older(job, entry):
+        if entry.collection.name != job.name or may_be_older(job.start, entry):
             return None
         return self._settle(job_id, entry.collection)
 
@@ -224,6 +242,7 @@ class Attribution:
         job = self._open.pop(job_id)
         self._denied.pop(job_id, None)
         self._disowned.pop(job_id, None)
+        self._away.discard(job_id)
         self._dropped = None
         self._settled[job_id] = (collection, job.start or 0.0, job.name)
         return collection
@@ -246,7 +265,7 @@ class Attribution:
 
     def _candidates(self, job_id: int, job: _Open) -> tuple[Collection, ...]:
         named = self._named(job)
-        if named and not all(_may_be_older(job, entry) for entry in self.inventory.by_name[job.name]):
+        if named and not all(may_be_older(job.start, entry) for entry in self.inventory.by_name[job.name]):
             if self._disowned.get(job_id) != named:
                 return named
             return tuple(c for c in self._others(job.name, job.source, hidden=False) if c not in named)
@@ -257,31 +276,12 @@ class Attribution:
     def _others(self, name: str, source: str, *, hidden: bool) -> tuple[Collection, ...]:
         key = (name, source, hidden)
         if key not in self._asked:
-            inventory = self.inventory
-            places = [Collection(database, name) for database in inventory.databases if hidden]
-            unknown = [place for place in places if place[:2] not in inventory.by_place]
-            nearest = [*inventory.by_source.get(source, ())[:_MAX_COLLECTIONS], *inventory.external[:_MAX_COLLECTIONS]]
-            known = dict.fromkeys(entry.collection for entry in nearest)
-            self._asked[key] = (*unknown[:_MAX_DATABASES], *list(known)[:_MAX_COLLECTIONS])
+            self._asked[key] = others(self.inventory, name, source, hidden=hidden)
         return self._asked[key]
 
     def _former(self, job: _Open) -> Collection | None:
         """Return the former generation that a job must belong to when the only bearer of its name denies it."""
         bearers = self.inventory.by_name.get(job.name, ())
-        if len(bearers) == 1 and bearers[0].collection.name == job.name and _may_be_older(job, bearers[0]):
+        if len(bearers) == 1 and bearers[0].collection.name == job.name and may_be_older(job.start, bearers[0]):
             return Collection(bearers[0].collection.database, job.name)
         return None
-
-
-def _may_be_older(job: _Open, entry: Entry) -> bool:
-    return job.start is not None and entry.created is not None and job.start < entry.created
-
-
-def _renamed(before: Inventory, after: Inventory, settled: set[Collection]) -> dict[Collection, Collection]:
-    """Return collections whose name or database changed while their id stayed."""
-    known = settled | {entry.collection for entry in before.entries.values()}
-    return {
-        former: entry.collection
-        for former in known
-        if (entry := after.entries.get(former.collection_id)) is not None and former != entry.collection
-    }

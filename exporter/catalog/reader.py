@@ -95,8 +95,9 @@ class InventoryReader:
         """Databases that the last pass could not show; they come first in the next."""
         self._one_at_a_time = asyncio.Lock()
         self.account = InventoryAccount()
-        # From before a restart: the first pass must tell which of them have been dropped meanwhile.
-        entries = {c.collection_id: Entry(c, created=None, external=True) for c in remembered if c.collection_id}
+        # From before a restart: the first pass must tell which of them have been dropped meanwhile. Not shown as
+        # collections that exist until Milvus says so.
+        entries = {c.collection_id: Entry(c, created=None, external=None) for c in remembered if c.collection_id}
         self.latest = Inventory(entries)
         """The newest picture; swapped whole at the end of a pass."""
 
@@ -181,7 +182,9 @@ class InventoryReader:
                     collection.database, collection.name, timeout=self._left(here)
                 )
             except (errors.CollectionGone, errors.DatabaseGone):
-                here.entries.pop(collection.collection_id)  # dropped between the two calls
+                # Dropped or renamed between the two calls. One that was known is not gone until it is no longer shown.
+                if collection.collection_id not in here.inventory.entries:
+                    here.entries.pop(collection.collection_id)
                 continue
             except errors.MilvusError as error:
                 here.failures.append(error)

@@ -1,0 +1,41 @@
+"""Whom to ask about a job, where its name alone does not tell."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from exporter.catalog.inventory import Entry, Inventory
+from exporter.model import Collection
+
+# Asking costs a call each: so many databases (Milvus's own limit by default), and so many collections, those with the
+# job's own source first.
+MAX_DATABASES: Final = 64
+_MAX_COLLECTIONS: Final = 16
+
+
+def others(inventory: Inventory, name: str, source: str, *, hidden: bool) -> tuple[Collection, ...]:
+    """Return who may own a job although nothing bears its name.
+
+    The name in each database, where a missing grant may hide it (``hidden``), and known collections, which may have
+    borne the name before a rename or had it as alias.
+    """
+    places = [Collection(database, name) for database in inventory.databases if hidden]
+    unknown = [place for place in places if place[:2] not in inventory.by_place]
+    nearest = [*inventory.by_source.get(source, ())[:_MAX_COLLECTIONS], *inventory.external[:_MAX_COLLECTIONS]]
+    known = dict.fromkeys(entry.collection for entry in nearest)
+    return (*unknown[:MAX_DATABASES], *list(known)[:_MAX_COLLECTIONS])
+
+
+def may_be_older(start: float | None, entry: Entry) -> bool:
+    """Return whether a job began before the collection existed, so that it can be a former one's of the same name."""
+    return start is not None and entry.created is not None and start < entry.created
+
+
+def renamed(before: Inventory, after: Inventory, settled: set[Collection]) -> dict[Collection, Collection]:
+    """Return collections whose name or database changed while their id stayed."""
+    known = settled | {entry.collection for entry in before.entries.values()}
+    return {
+        former: entry.collection
+        for former in known
+        if (entry := after.entries.get(former.collection_id)) is not None and former != entry.collection
+    }
