@@ -11,7 +11,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final
 
 from exporter import errors
-from exporter.ledger import read_state
+from exporter.ledger import look_at_state
 from exporter.milvus.client import MilvusClient
 from exporter.milvus.handshake import NOT_GRPC, handshake
 
@@ -102,13 +102,18 @@ def _state_file(settings: Settings) -> Step | None:
     if path is None:
         return None
     try:
-        memory = read_state(path)
-    except errors.StateUnusable as unusable:
-        return Step("state file", Verdict.FAIL, f"{unusable}; correct state.path, or repair the file")
-    if not os.access(path if path.exists() else path.parent, os.W_OK):
-        return Step("state file", Verdict.FAIL, f"{path}: cannot be written; correct its owner, or state.path")
-    known = f"remembers {len(memory.outcomes)} collections" if memory else "will be made"
-    return Step("state file", Verdict.OK, f"{path} {known}")
+        _, memory = look_at_state(path, thorough=True)
+        free = os.statvfs(path.parent).f_bavail
+    except (errors.StateUnusable, OSError) as error:
+        return Step("state file", Verdict.FAIL, str(error))
+    if not all(os.access(each, os.W_OK) for each in (path.parent, path) if each.exists()):
+        text = "cannot be written, or its folder; correct the owner, or state.path"
+        return Step("state file", Verdict.FAIL, f"{path}: {text}")
+    if not free:
+        return Step("state file", Verdict.FAIL, f"{path}: the disk is full; make room")
+    if memory is None:
+        return Step("state file", Verdict.OK, f"{path} {'holds nothing yet' if path.exists() else 'will be made'}")
+    return Step("state file", Verdict.OK, f"{path} remembers {_count(len(memory.outcomes), 'collection')}")
 
 
 def _reach(settings: Settings) -> Iterator[Awaitable[Step]]:

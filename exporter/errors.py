@@ -20,7 +20,11 @@ class UsageError(ExporterError):
 
 
 class StateUnusable(ExporterError):
-    """The state file cannot be used: locked, damaged, foreign, read-only or full. The text names it and says why."""
+    """The state file cannot be used: somebody else's, damaged, or held by another process. The text names it."""
+
+
+class StateUnwritable(StateUnusable):
+    """The state file cannot be written now: full, read-only, busy. That may pass."""
 
 
 class MilvusError(ExporterError):

@@ -46,8 +46,9 @@ class OutcomeRow:
     consecutive_failures: int
     failing: bool
     trouble: Job | None
-    finished: int
-    failed: int
+    finished: int | None
+    """This and ``failed`` are None before the first good poll after a restart; see ``PollMemory.remembered``."""
+    failed: int | None
     failed_exemplar: tuple[int, float] | None
     max_age: float | None
 

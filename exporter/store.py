@@ -89,6 +89,10 @@ class Store:
             self._listed = monotonic
         self.current = Publication(before.version + 1, snapshot or before.snapshot, before.account.after(outcome))
 
+    def restore(self, snapshot: Snapshot) -> None:
+        """Show what was remembered through a restart, until the first good poll."""
+        self.current = replace(self.current, version=self.current.version + 1, snapshot=snapshot)
+
     def skip(self) -> None:
         """Count a tick that was skipped because the poll before still ran."""
         before = self.current

@@ -11,17 +11,20 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import grpc
 import pytest
+from builders import job
 from cryptography.hazmat.primitives import serialization
 from wire import GOOD, LIST_JOBS, Answer, Authority, Issued, Refusal, hang, replace, serving, settings
 
 from exporter import check as module
 from exporter.check import Step, Verdict, check
-from exporter.ledger import StateFile
+from exporter.ledger import Ended, Outcomes, StateFile
 from exporter.milvus.pb import milvus_refresh_pb2 as pb
+from exporter.model import Collection
 
 UNREACHED = "skip  milvus           not asked, because it cannot be reached"
 NO_FURTHER = "skip  milvus           not asked any further"
@@ -761,24 +764,80 @@ def test_no_trouble_in_any_call_is_a_traceback_or_shows_a_secret(method: str) ->
 # The state file
 
 
+def state_file(path: Path) -> tuple[str, bool]:
+    """Return the verdict and text of the line about a state file, and whether check is good."""
+    found = report(state={"path": str(path)})
+    assert found.lines[-len(ALL_GOOD) + 1 :] == ALL_GOOD[1:], "the rest is looked at all the same"
+    line = found.lines[1]
+    assert line[6:22] == "state file".ljust(16)
+    return line[:6] + line[23:].removeprefix(f"{path}"), found.good
+
+
+def test_a_state_file_that_is_not_there_yet_is_not_made(tmp_path: Path) -> None:
+    """A look is not a write."""
+    assert state_file(tmp_path / "state.db") == ("ok     will be made", True)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_state_file_that_can_be_used_says_what_it_remembers(tmp_path: Path) -> None:
+    """Also while a daemon holds it, which goes on writing as if nobody had looked."""
     path = tmp_path / "state.db"
-    assert f"ok    state file       {path} will be made" in report(state={"path": str(path)}).lines
     state = StateFile(path, 1.0)
     state.open()
-    state.save(state.load(0.0), 1.0)
-    found = report(state={"path": str(path)})  # while somebody holds it, as a running daemon does
+    memory = state.load(0.0)
+    assert state_file(path) == ("ok     holds nothing yet", True)
+    for number, said in ((1, "1 collection"), (2, "2 collections")):
+        memory.outcomes[Collection("sales", "docs", number)] = Outcomes()
+        state.save(memory, 1.0)
+        assert state_file(path) == (f"ok     remembers {said}", True)
+    assert state.account.errors == 0
     state.close()
-    assert f"ok    state file       {path} remembers 0 collections" in found.lines
-    assert found.good
 
 
 def test_a_state_file_that_cannot_be_used_keeps_check_from_being_good(tmp_path: Path) -> None:
+    """Said with the daemon's own words."""
     path = tmp_path / "state.db"
     path.write_bytes(b"somebody's notes\n" * 100)
-    found = report(state={"path": str(path)})
+    assert state_file(path) == ("FAIL  : is no state file; name another in state.path", False)
+
+
+def test_a_damaged_state_file_is_found_out_wherever_the_damage_is(tmp_path: Path) -> None:
+    """In the history too, which the daemon reads when somebody asks for it."""
+    path = tmp_path / "state.db"
+    state = StateFile(path, 1.0)
+    state.open()
+    memory = state.load(0.0)
+    ended = {n: Ended(job(n, source="x" * 200), Collection("sales", "docs", 7), 1.0, counted=True) for n in range(500)}
+    memory.ended.update(ended)
+    state.save(memory, 1.0)
+    memory.ended.clear()
+    state.save(memory, 1.0)
+    state.close()
+    content = bytearray(path.read_bytes())
+    assert len(content) > 100_000
+    content[60_000:61_000] = b"\xff" * 1000
+    path.write_bytes(content)
+    text = "FAIL  : damaged; keep it for repair and name another file in state.path"
+    assert state_file(path) == (text, False)
+
+
+def test_a_state_file_that_may_not_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its folder counts as well: the lock and the journal lie beside it."""
+    path = tmp_path / "state.db"
+    path.touch()
+    text = "FAIL  : cannot be written, or its folder; correct the owner, or state.path"
+    for refused in (path, tmp_path):
+        monkeypatch.setattr("os.access", lambda each, mode, refused=refused: each != refused)
+        assert state_file(path) == (text, False)
+
+
+def test_a_disk_without_room_for_the_state_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.statvfs", lambda _: SimpleNamespace(f_bavail=0))
+    assert state_file(tmp_path / "state.db") == ("FAIL  : the disk is full; make room", False)
+
+
+def test_a_state_file_is_looked_at_although_milvus_cannot_be_reached(tmp_path: Path) -> None:
+    """Two faults are found in one go."""
+    found = asyncio.run(examine(f"unix:{tmp_path}/s", state={"path": str(tmp_path / "state.db")}))
+    assert [line.split()[:3] for line in found.lines[1:3]] == [["ok", "state", "file"], ["FAIL", "unix", "socket"]]
     assert not found.good
-    assert found.wrong == [
-        f"FAIL  state file       {path}: file is not a database; correct state.path, or repair the file"
-    ]
-    assert found.lines[-1].startswith("ok")  # the rest is looked at all the same

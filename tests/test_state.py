@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import random
+import resource
+import shutil
 import sqlite3
+import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
-from builders import DAY, HOUR, Clock, ScriptedMilvus, Watch, completed, failed
+from builders import DAY, HOUR, Clock, ScriptedMilvus, Watch, completed, failed, job
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from exporter.errors import StateUnusable
-from exporter.ledger import Memory, StateFile, read_state
+from exporter import errors
+from exporter.errors import StateUnusable, StateUnwritable
+from exporter.ledger import DatabaseTotals, Ended, Memory, Outcomes, StateFile, database, look_at_state, read_state
 from exporter.model import Collection, FailureClass
+
+PLACE = Collection("sales", "docs", 7)
 
 
 @pytest.fixture
@@ -27,16 +39,77 @@ def milvus() -> ScriptedMilvus:
 
 @pytest.fixture
 def opened(path: Path) -> Iterator[StateFile]:
-    state = StateFile(path, 30 * DAY)
-    state.open()
-    state.load(0.0)
+    state, _ = use(path)
     yield state
     state.close()
 
 
-def rows(path: Path, query: str) -> list[tuple[object, ...]]:
-    with sqlite3.connect(path) as connection:
+def rows(path: Path, query: str) -> list[Any]:
+    """Ask, or change, behind the exporter's back."""
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
         return connection.execute(query).fetchall()
+
+
+def use(path: Path, since: float = 0.0, history: float = 30 * DAY) -> tuple[StateFile, Memory]:
+    state = StateFile(path, history)
+    state.open()
+    return state, state.load(since)
+
+
+def remembering(number: int = 3) -> Memory:
+    """Build a memory in which everything is set."""
+    memory = Memory(123.25, baseline_done=True)
+    memory.outcomes[PLACE], memory.databases["sales"] = Outcomes(shown=True), DatabaseTotals(shown=True)
+    for id_ in range(1, number + 1):
+        end(memory, id_)
+    return memory
+
+
+def end(memory: Memory, id_: int, moment: float | None = None, place: Collection = PLACE) -> None:
+    made = (failed if id_ % 3 == 0 else completed)(id_, DAY + id_ if moment is None else moment)
+    ended = Ended(made, place, made.end or 0.0, counted=True)
+    memory.ended[id_] = ended
+    memory.outcomes.setdefault(place, Outcomes()).add(ended)
+    memory.databases[place.database].add(ended)
+
+
+def written(path: Path, memory: Memory, now: float = 2 * DAY) -> None:
+    state, _ = use(path)
+    state.save(memory, now)
+    state.close()
+
+
+@contextlib.contextmanager
+def no_room(path: Path) -> Iterator[None]:
+    """Let no file grow beyond the size that this one has: to SQLite that is a disk without room."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@contextlib.contextmanager
+def unwritable(path: Path) -> Iterator[None]:
+    """Keep everybody, root included, from making the lock, as a folder that is read-only does."""
+    lock = path.with_name(f"{path.name}.lock")
+    lock.unlink(missing_ok=True)
+    lock.mkdir()
+    yield
+    lock.rmdir()
+
+
+def half_way(path: Path, to: Path, change: str) -> None:
+    """Copy a database as a kill in the middle of a transaction leaves it: changed pages and a journal to undo them."""
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA cache_size = 1")
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute(change)
+        for name in (path.name, f"{path.name}-journal"):
+            shutil.copyfile(path.with_name(name), to / name)
+        connection.execute("ROLLBACK")
+    assert (to / f"{path.name}-journal").read_bytes()[:1] != b"\0", "there is nothing to undo"
 
 
 def test_counts_go_on_after_a_kill_at_any_moment_between_polls(milvus: ScriptedMilvus, path: Path) -> None:
@@ -176,46 +249,106 @@ def test_a_poll_writes_what_has_changed_and_nothing_else(milvus: ScriptedMilvus,
         watch.poll(3)
         connection = watch.state._connection if watch.state else None
         assert connection is not None
-        before = connection.total_changes
+        before, changed = connection.total_changes, path.stat().st_mtime_ns
         watch.poll()
         assert connection.total_changes == before
+        assert path.stat().st_mtime_ns == changed
         milvus.refreshed(collections[0])
         watch.poll()
-        # The job, its collection's outcomes, its database's totals.
-        assert connection.total_changes - before <= 3
+        # The job, its collection's outcomes, its database's totals, how many rows there are.
+        assert connection.total_changes - before == 4
 
 
 def test_history_is_kept_for_its_time_and_then_dropped(opened: StateFile, path: Path) -> None:
     """Bounded: what is neither needed for counting nor young enough goes."""
-    memory = Memory(0.0)
-    old, young = completed(1, 10 * DAY), completed(2, 35 * DAY)
-    from exporter.ledger import Ended
-
-    for job in (old, young):
-        memory.ended[job.job_id] = Ended(job, Collection("sales", "docs", 7), job.end or 0.0, counted=True)
+    memory = remembering(0)
+    end(memory, 1, 10 * DAY)
+    end(memory, 2, 35 * DAY)
     opened.save(memory, 36 * DAY)
+    opened.save(memory, 80 * DAY)
+    assert rows(path, "SELECT job_id, known FROM ended") == [(1, 1), (2, 1)], "what counting needs was dropped"
     memory.ended.clear()
-    opened.save(memory, 36 * DAY + HOUR)
-    opened.save(memory, 41 * DAY)
-    assert rows(path, "SELECT job_id FROM ended") == [(2,)]
+    opened.save(memory, 40 * DAY + HOUR)
+    assert rows(path, "SELECT job_id, known FROM ended") == [(2, 0)]
 
 
-def test_everything_that_is_remembered_comes_back_equal(opened: StateFile, path: Path) -> None:
-    """Nothing is rounded, renamed or lost on the way through the file."""
-    from exporter.ledger import DatabaseTotals, Ended, Outcomes
-
-    memory, place = Memory(123.25, baseline_done=True), Collection("sales", 'do"cs\n', 7)
-    memory.covered.add(Collection("", "x"))
-    outcomes, totals = Outcomes(), DatabaseTotals()
-    for job in (completed(2**62, 1000.125), failed(-3, 2000.5, FailureClass.INDEX_WAIT_TIMEOUT), failed(4, 3000.0)):
-        ended = Ended(job, place, job.end or 0.0, counted=True)
-        memory.ended[job.job_id] = ended
-        outcomes.add(ended)
-        totals.add(ended)
-    memory.outcomes[place], memory.databases["sales"] = outcomes, totals
-    opened.save(memory, 4000.0)
+def test_history_is_bounded_in_size(opened: StateFile, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The oldest go first, and never one that counting needs; also after a restart."""
+    monkeypatch.setattr("exporter.ledger.state.MOST_HISTORY", 5)
+    memory = remembering(10)
+    opened.save(memory, 2 * DAY)
+    for id_ in range(1, 8):
+        del memory.ended[id_]
+    opened.save(memory, 2 * DAY)
+    assert rows(path, "SELECT job_id FROM ended ORDER BY 1") == [(id_,) for id_ in range(3, 11)]
     opened.close()
+    state, memory = use(path)
+    memory.ended.clear()
+    state.save(memory, 2 * DAY)
+    state.close()
+    assert rows(path, "SELECT job_id FROM ended ORDER BY 1") == [(id_,) for id_ in range(6, 11)]
+
+
+def test_everything_that_is_remembered_comes_back_equal(path: Path) -> None:
+    """Nothing is rounded, renamed or lost on the way through the file."""
+    memory, place = remembering(5), Collection("sales", 'do"cs\n', 8)
+    memory.covered.add(Collection("", "x"))
+    for ended in (completed(2**62, 1000.125), failed(-3, 2000.5, FailureClass.INDEX_WAIT_TIMEOUT), job(0, end=0.1)):
+        memory.ended[ended.job_id] = Ended(ended, place, ended.end or 0.0, counted=False)
+    written(path, memory)
     assert read_state(path) == memory
+
+
+@pytest.mark.parametrize("turn", range(6))
+def test_what_is_written_bit_by_bit_is_what_is_remembered(opened: StateFile, path: Path, turn: int) -> None:
+    """Whatever changes between two saves, the file says the same as memory; also where some saves fail."""
+    memory, chance, number = remembering(5), random.Random(turn), 100
+    for _ in range(30):
+        number += 1
+        places = [Collection("sales", "docs", 7), Collection("hr", "docs", chance.randrange(3))]
+        match chance.randrange(6):
+            case 0 | 1:
+                place = chance.choice(places)
+                memory.databases.setdefault(place.database, DatabaseTotals())
+                end(memory, number, place=place)
+            case 2 if memory.ended:
+                del memory.ended[chance.choice(list(memory.ended))]
+            case 3 if memory.outcomes:
+                del memory.outcomes[chance.choice(list(memory.outcomes))]
+            case 4 if memory.ended:
+                memory.ended[chance.choice(list(memory.ended))].collection = chance.choice(places)
+            case 5:
+                memory.databases.pop(chance.choice(["hr", "sales", "none"]), None)
+                memory.databases.setdefault("sales", DatabaseTotals())
+                memory.covered ^= {places[1]}
+        if chance.random() < 0.3:
+            with no_room(path), contextlib.suppress(StateUnusable):
+                opened.save(memory, 2 * DAY)
+            continue
+        opened.save(memory, 2 * DAY)
+        assert read_state(path) == memory
+
+
+def test_a_reader_sees_one_save_or_the_next(opened: StateFile, path: Path) -> None:
+    """Read in two halves, a job would be counted twice or not at all."""
+    one, two = remembering(3), remembering(5)
+    opened.save(one, 1.0)
+    stop = threading.Event()
+
+    def save() -> None:
+        while not stop.is_set():
+            opened.save(two, 1.0)
+            opened.save(one, 1.0)
+            stop.wait(0.003)
+
+    writer = threading.Thread(target=save)
+    writer.start()
+    try:
+        seen = [read_state(path) for _ in range(60)]
+    finally:
+        stop.set()
+        writer.join()
+    assert all(memory in (one, two) for memory in seen)
 
 
 def test_a_second_process_is_told_who_has_the_file(opened: StateFile, path: Path) -> None:
@@ -250,105 +383,24 @@ def test_reading_a_file_that_is_not_there_makes_none(path: Path) -> None:
     assert not path.exists()
 
 
-UNUSABLE = {
-    "no database": b"not a database, but somebody's notes " * 200,
-    "damaged": None,
-    "foreign": None,
-    "newer": None,
-    "unreadable content": None,
-}
+# What a restart must not lose, in the corner cases
 
 
-def spoil(path: Path, how: str) -> None:
-    if how == "no database":
-        path.write_bytes(UNUSABLE[how] or b"")
-        return
-    if how == "foreign":
-        with sqlite3.connect(path) as connection:
-            connection.execute("CREATE TABLE somebody (elses TEXT)")
-        return
-    state = StateFile(path, DAY)
-    state.open()
-    memory = state.load(0.0)
-    from exporter.ledger import Outcomes
-
-    for number in range(2000):
-        memory.outcomes[Collection("sales", f"collection_{number}", number)] = Outcomes()
-    state.save(memory, 1.0)
-    state.close()
-    if how == "damaged":
-        content = bytearray(path.read_bytes())
-        for at in range(4096, len(content) - 4096, 4096):
-            content[at : at + 512] = b"\xff" * 512
-        path.write_bytes(content)
-    else:
-        statement = "PRAGMA user_version = 99" if how == "newer" else "UPDATE outcomes SET body = '{}'"
-        with sqlite3.connect(path) as connection:
-            connection.execute(statement)
-
-
-def use(state: StateFile) -> None:
-    state.open()
-    state.load(0.0)
-
-
-@pytest.mark.parametrize("how", UNUSABLE)
-def test_a_file_that_cannot_be_used_is_named_and_left_alone(path: Path, how: str) -> None:
-    """A state file is evidence: it is never reset in silence."""
-    spoil(path, how)
-    before = path.read_bytes()
-    state = StateFile(path, DAY)
-    with pytest.raises(StateUnusable) as said:
-        use(state)
-    state.close()
-    assert str(path) in str(said.value)
-    assert not state.account.ok
-    if how != "unreadable content":  # that one is ours, and opening notes that it can be written
-        assert path.read_bytes() == before
-    with pytest.raises(StateUnusable):
-        read_state(path)
-
-
-def test_an_empty_file_is_a_new_one(path: Path) -> None:
-    """What mktemp and volume mounts leave is no damage."""
-    path.touch()
-    state = StateFile(path, DAY)
-    state.open()
-    assert state.load(5.0).since == 5.0
-    state.close()
-
-
-def test_a_folder_that_is_gone_is_named(tmp_path: Path) -> None:
-    """No traceback for a volume that is not mounted."""
-    with pytest.raises(StateUnusable, match="No such file or directory"):
-        StateFile(tmp_path / "gone" / "state.db", DAY).open()
-
-
-def test_a_write_that_fails_is_counted_and_caught_up(
-    milvus: ScriptedMilvus, path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Service goes on from memory; when there is room again everything is in the file."""
+def test_a_kill_between_the_write_and_the_publication(milvus: ScriptedMilvus, path: Path) -> None:
+    """The file is ahead of what was shown, never behind."""
     docs = milvus.create("docs")
-    with Watch(milvus, state=path) as watch:
-        watch.poll()
-        assert watch.state is not None
-        assert watch.state.account.ok
-        connection = watch.state._connection
-        assert connection is not None
-        connection.execute("PRAGMA max_page_count = 1")  # as a disk that is full: the file cannot grow
-        connection.execute("PRAGMA query_only = 1")
-        milvus.refreshed(docs)
-        watch.poll(2)
-        assert watch.account.up
-        assert (watch.finished("docs"), watch.state.account.ok, watch.state.account.errors) == (1, False, 2)
-        assert caplog.text.count("the state file cannot be written") == 1
-        connection.execute("PRAGMA query_only = 0")
-        connection.execute("PRAGMA max_page_count = 1000000")
-        watch.poll()
-        assert watch.state.account.ok
-    after = read_state(path)
-    assert after is not None
-    assert [outcomes.finished for outcomes in after.outcomes.values()] == [1]
+    watch = Watch(milvus, state=path)
+    watch.poll()
+    milvus.refreshed(docs)
+    watch.store.publish = lambda *_: None  # type: ignore[method-assign]
+    watch.poll()
+    watch.killed()
+    assert watch.finished("docs") == 0
+    with Watch(milvus, state=path) as after:
+        after.poll()
+        assert after.finished("docs") == 1
+        after.poll()
+        assert after.finished("docs") == 1
 
 
 def test_what_is_counted_is_in_the_file_before_it_is_shown(milvus: ScriptedMilvus, path: Path) -> None:
@@ -367,3 +419,610 @@ def test_what_is_counted_is_in_the_file_before_it_is_shown(milvus: ScriptedMilvu
         watch.store.publish = look  # type: ignore[method-assign]
         watch.poll()
         assert in_file == [[1]]
+
+
+def test_a_new_collection_shown_at_0_is_shown_at_0_again_after_a_kill(milvus: ScriptedMilvus, path: Path) -> None:
+    """That its value may be shown is written only after the 0 has been, so it rises after the restart, not in it."""
+    with Watch(milvus, state=path, inventory=False) as before:
+        before.poll()
+    watch = Watch(milvus, state=path, inventory=False)
+    watch.poll()
+    milvus.refreshed(milvus.create("docs"))
+    watch.poll()
+    assert watch.finished("docs", "") == 0
+    watch.killed()
+    with Watch(milvus, state=path, inventory=False) as after:
+        seen = []
+        for _ in range(3):
+            after.poll()
+            seen.append(after.finished("docs", ""))
+    assert seen == [0, 1, 1]
+
+
+def test_what_is_remembered_is_shown_while_milvus_is_away(milvus: ScriptedMilvus, path: Path) -> None:
+    """A restart in an outage must not take the age of the data from an alert. Counters wait for the first listing."""
+    milvus.refused(milvus.create("docs"))
+    with Watch(milvus, state=path) as before:
+        before.poll(2)
+        known, since = before.outcome("docs"), before.snapshot.known_since
+    milvus.refuse_whole = errors.Unreachable()
+    with Watch(milvus, state=path) as after:
+        for _ in range(2):
+            assert known is not None
+            assert after.outcome("docs") == replace(known, finished=None, failed=None, failed_exemplar=None)
+            assert after.snapshot.known_since == since
+            assert (after.snapshot.jobs, after.snapshot.databases) == ((), ())
+            after.poll()
+
+
+def test_a_count_shown_and_not_written_is_not_shown_lower_after_the_restart(milvus: ScriptedMilvus, path: Path) -> None:
+    """Prometheus would take it for a restart from 0 and count everything again."""
+    docs = milvus.create("docs")
+    with Watch(milvus, state=path) as before:
+        milvus.refreshed(docs)
+        before.poll(2)
+    with unwritable(path):
+        watch = Watch(milvus, state=path)
+        for _ in range(3):
+            milvus.refreshed(docs)
+        watch.poll()
+        assert watch.finished("docs") == 3
+        watch.killed()
+    with Watch(milvus, state=path) as after:
+        assert after.finished("docs") is None
+        after.poll()
+        assert after.finished("docs") == 3
+
+
+@pytest.mark.parametrize("meanwhile", ["still half", "written", "gone from the list"])
+def test_a_half_written_failure_over_a_restart_is_counted_once(
+    milvus: ScriptedMilvus, path: Path, meanwhile: str
+) -> None:
+    """Seen half-written before, and whatever is listed afterwards."""
+    docs = milvus.create("docs")
+    watch = Watch(milvus, state=path)
+    watch.poll()
+    number = milvus.half_fail(milvus.submit(docs))
+    watch.poll()
+    assert watch.finished("docs") == 0
+    watch.killed()
+    if meanwhile == "written":
+        milvus.fail(number)
+    with Watch(milvus, state=path) as after:
+        after.poll()
+        if meanwhile == "gone from the list":
+            milvus.forget(number)
+        after.poll(2)
+        assert after.finished("docs") == 1
+    with Watch(milvus, state=path) as later:
+        later.poll(2)
+        assert later.finished("docs") == 1
+
+
+def test_a_collection_renamed_while_nobody_watched_keeps_its_memory(milvus: ScriptedMilvus, path: Path) -> None:
+    """Also when all its jobs are forgotten, so that only its id is left to know it by."""
+    docs = milvus.create("docs")
+    number = milvus.refused(docs)
+    with Watch(milvus, state=path) as before:
+        before.poll()
+        milvus.clock.turn(2 * DAY)
+        milvus.forget(number)
+        before.poll()
+        assert before.memory.ended == {}
+        known = before.outcome("docs")
+    milvus.places[docs].name = "texts"
+    with Watch(milvus, state=path) as after:
+        after.poll()
+        found = after.outcome("texts")
+        assert after.outcome("docs") is None
+        assert known is not None
+        assert found is not None
+        assert (found.last_failure, found.consecutive_failures) == (known.last_failure, 1)
+
+
+def test_a_collection_created_anew_while_nobody_watched_begins_anew(milvus: ScriptedMilvus, path: Path) -> None:
+    """Another id is another collection, whatever its name."""
+    docs = milvus.create("docs")
+    milvus.refused(docs)
+    with Watch(milvus, state=path) as before:
+        before.poll()
+    milvus.drop(docs)
+    milvus.clock.turn(HOUR)
+    milvus.refreshed(milvus.create("docs", created=milvus.clock.wall() - 60))
+    with Watch(milvus, state=path) as after:
+        after.poll()
+        found = after.outcome("docs")
+        assert found is not None
+        assert (found.last_failure, found.finished) == (None, 0)
+        after.poll()
+        assert after.finished("docs") == 1
+
+
+def test_an_inventory_that_fails_after_the_restart_forgets_nothing(milvus: ScriptedMilvus, path: Path) -> None:
+    """A collection refreshed last before ``forget_after`` is not forgotten because the first pass fails."""
+    docs = milvus.create("docs")
+    number = milvus.refreshed(docs)
+    with Watch(milvus, state=path) as before:
+        before.poll()
+    milvus.clock.turn(40 * DAY)
+    milvus.forget(number)
+    milvus.refuse_inventory["list_databases"] = errors.Unreachable()
+    with Watch(milvus, state=path) as after:
+        after.poll(3)
+        assert after.outcome("docs") is not None
+        assert after.snapshot.collections == (), "nobody has said that it exists"
+        milvus.refuse_inventory.clear()
+        after.read_inventory()
+        after.poll()
+        assert after.outcome("docs") is not None
+
+
+def test_a_baseline_taken_by_name_is_not_counted_after_the_restart(milvus: ScriptedMilvus, path: Path) -> None:
+    """What had ended in the first listing of a collection stays the baseline, whichever process completes it."""
+    docs, other = milvus.create("docs"), milvus.create("other")
+    milvus.refreshed(docs)
+    milvus.refreshed(other)
+    milvus.refuse_whole = errors.ServerFault(code=65535)
+    milvus.refuse_by_name["default", "other"] = errors.ServerFault(code=65535)
+    with Watch(milvus, state=path) as before:
+        before.poll()
+    milvus.refuse_whole = None
+    milvus.refreshed(docs)
+    with Watch(milvus, state=path) as after:
+        after.poll(2)
+        assert (after.finished("docs"), after.finished("other")) == (1, 0)
+
+
+# What cannot be used at all
+
+
+def newer(path: Path) -> None:
+    written(path, remembering())
+    rows(path, "PRAGMA user_version = 99")
+
+
+def foreign(path: Path) -> None:
+    rows(path, "CREATE TABLE somebody (elses TEXT)")
+
+
+def foreign_without_tables(path: Path) -> None:
+    rows(path, "PRAGMA user_version = 7")
+
+
+def damaged(path: Path) -> None:
+    written(path, remembering(2000))
+    content = bytearray(path.read_bytes())
+    for at in range(4096, len(content) - 4096, 4096):
+        content[at : at + 512] = b"\xff" * 512
+    path.write_bytes(content)
+
+
+def truncated(path: Path) -> None:
+    written(path, remembering(2000))
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def unknown_content(path: Path) -> None:
+    written(path, remembering())
+    row = database.sealed(("sales", '{"buckets": [1]}'))
+    rows(path, f"UPDATE databases SET body = '{row[1]}', seal = {row[2]}")
+
+
+def a_digit_changed(path: Path) -> None:
+    written(path, remembering())
+    rows(path, """UPDATE outcomes SET body = replace(body, '"finished": 3', '"finished": 4')""")
+
+
+def a_row_missing(path: Path) -> None:
+    written(path, remembering())
+    rows(path, "DELETE FROM ended WHERE job_id = 2")
+
+
+def no_header(path: Path) -> None:
+    written(path, remembering())
+    rows(path, "DELETE FROM memory")
+
+
+DAMAGED = "damaged; keep it for repair and name another file in state.path"
+UNUSABLE: list[tuple[Any, str]] = [
+    (lambda path: path.write_bytes(b"somebody's notes " * 200), "is no state file; name another in state.path"),
+    (lambda path: path.write_bytes(b"SQLite format 3\0"), "is no state file; name another in state.path"),
+    (lambda path: path.mkdir(), "is no regular file; name another in state.path"),
+    (os.mkfifo, "is no regular file; name another in state.path"),
+    (foreign, "a database of another program; name another file in state.path"),
+    (foreign_without_tables, "a database of another program; name another file in state.path"),
+    (newer, "written by a newer version of this program; run that one, or name another file"),
+    (damaged, DAMAGED),
+    (truncated, DAMAGED),
+    (a_digit_changed, DAMAGED),
+    (a_row_missing, DAMAGED),
+    (no_header, DAMAGED),
+    (unknown_content, "holds something that this version cannot read; name another file in state.path"),
+]
+
+
+@pytest.mark.parametrize(("spoil", "why"), UNUSABLE)
+def test_a_file_that_cannot_be_used_is_named_and_left_alone(path: Path, spoil: Any, why: str) -> None:
+    """A state file is evidence: it is never reset in silence, and nothing is written to it later either."""
+    spoil(path)
+    before = path.read_bytes() if path.is_file() else None
+    state = StateFile(path, DAY)
+    with pytest.raises(StateUnusable) as said:
+        state.open()
+    assert str(said.value) == f"{path}: {why}"
+    assert not isinstance(said.value, StateUnwritable)
+    state.save(remembering(), 5.0)
+    assert not state.account.ok
+    state.close()
+    if before is not None:
+        assert path.read_bytes() == before
+    with pytest.raises(StateUnusable) as said:
+        look_at_state(path, thorough=True)
+    assert str(said.value) == f"{path}: {why}"
+
+
+def test_what_another_program_has_left_half_written_is_left_alone(path: Path, tmp_path: Path) -> None:
+    """Opened as a database it would be rolled back: not ours to do."""
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("CREATE TABLE somebody (elses TEXT)")
+        connection.executemany("INSERT INTO somebody VALUES (?)", [("x" * 500,)] * 500)
+    half_way(path, theirs, "UPDATE somebody SET elses = 'y' || elses")
+    before = [file.read_bytes() for file in sorted(theirs.iterdir())]
+    with pytest.raises(StateUnusable, match="another program"):
+        StateFile(theirs / path.name, DAY).open()
+    (theirs / f"{path.name}.lock").unlink()
+    assert [file.read_bytes() for file in sorted(theirs.iterdir())] == before
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, Memory, Path]:
+    path = tmp_path_factory.mktemp("whole") / "state.db"
+    memory = remembering(150)
+    written(path, memory)
+    return path.read_bytes(), memory, path
+
+
+@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(1, 255)), min_size=1, max_size=4))
+def test_flipped_bits_are_noticed_or_change_nothing(
+    whole: tuple[bytes, Memory, Path], flips: list[tuple[float, int]]
+) -> None:
+    """A wrong count must not come out of a damaged file, and neither a traceback."""
+    content, memory, path = whole
+    spoilt = bytearray(content)
+    for where, mask in flips:
+        spoilt[int(where * len(spoilt))] ^= mask
+    path.write_bytes(spoilt)
+    state = StateFile(path, 30 * DAY)
+    with contextlib.suppress(StateUnusable):
+        state.open()
+        assert state.load(0.0) == memory
+        state.save(memory, 2 * DAY)
+    state.close()
+
+
+@pytest.mark.parametrize("left", [1, 99, 100, 4096, 5000, -4096, -1])
+def test_a_file_cut_off_anywhere_is_not_taken_for_a_new_one(path: Path, left: int) -> None:
+    """Only an empty file is a new one."""
+    written(path, remembering(150))
+    os.truncate(path, left if left > 0 else path.stat().st_size + left)
+    before = path.read_bytes()
+    with pytest.raises(StateUnusable):
+        use(path)
+    assert path.read_bytes() == before
+
+
+def test_an_empty_file_is_a_new_one(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """What touch and mounts of a single file leave is no damage. Said, since somebody may have emptied it."""
+    caplog.set_level("INFO")
+    path.touch()
+    assert look_at_state(path, thorough=True) == (None, None)
+    state, memory = use(path, since=5.0)
+    assert (memory.since, state.account.ok) == (5.0, True)
+    assert f"a new state file begins: {path}" in caplog.text
+    state.close()
+
+
+def test_a_file_that_was_never_saved_to_is_a_new_one(path: Path) -> None:
+    """A kill before the first good poll leaves a schema and nothing in it."""
+    use(path)[0].close()
+    assert read_state(path) is None
+    state, memory = use(path, since=7.0)
+    assert memory == Memory(7.0)
+    state.close()
+
+
+# One writer
+
+
+def test_two_names_of_one_file_have_one_lock(opened: StateFile, path: Path, tmp_path: Path) -> None:
+    """A symbolic link leads to the same counts."""
+    link = tmp_path / "link.db"
+    link.symlink_to(path)
+    with pytest.raises(StateUnusable, match="another process uses it"):
+        StateFile(link, DAY).open()
+
+
+def test_a_link_to_nowhere_yet_makes_the_file_there(path: Path, tmp_path: Path) -> None:
+    link = tmp_path / "link.db"
+    link.symlink_to(path)
+    written(link, remembering())
+    assert link.is_symlink()
+    assert read_state(path) == read_state(link) == remembering()
+
+
+def test_a_link_to_itself_is_named(path: Path) -> None:
+    path.symlink_to(path)
+    with pytest.raises(StateUnusable, match="Too many levels of symbolic links"):
+        use(path)
+
+
+def test_the_loser_of_a_lock_never_writes(opened: StateFile, path: Path) -> None:
+    """Not even when the winner has gone: its memory began without the file's."""
+    opened.save(remembering(), 1.0)
+    loser = StateFile(path, DAY)
+    with pytest.raises(StateUnusable, match="another process"):
+        loser.open()
+    opened.close()
+    loser.save(Memory(5.0), 2.0)
+    loser.close()
+    assert read_state(path) == remembering()
+
+
+# What can be read and not written
+
+
+def test_a_file_that_cannot_be_written_is_read_and_caught_up_with(
+    milvus: ScriptedMilvus, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Counts go on from what it holds; one error line; when it can be written everything is in it."""
+    docs = milvus.create("docs")
+    with Watch(milvus, state=path) as before:
+        before.poll()
+        milvus.refreshed(docs)
+        before.poll()
+    caplog.clear()
+    caplog.set_level("INFO")
+    with unwritable(path):
+        watch = Watch(milvus, state=path)
+        assert watch.state is not None
+        assert not watch.state.account.ok
+        milvus.refused(docs)
+        watch.poll(3)
+        assert watch.finished("docs") == 2
+        assert (watch.state.account.ok, watch.state.account.errors, watch.account.up) == (False, 3, True)
+        assert caplog.text.count("ERROR") == 1
+        assert f"a restart would forget: {path}: Is a directory" in caplog.text
+    watch.poll()
+    assert watch.state.account.ok
+    assert caplog.text.count("the state file is written again") == 1
+    watch.killed()
+    with Watch(milvus, state=path) as after:
+        after.poll()
+        assert after.finished("docs") == 2
+
+
+def test_a_file_that_could_not_be_made_is_made_later(path: Path) -> None:
+    """A folder that is read-only or full at the start is no reason to forget for ever."""
+    with unwritable(path):
+        state, memory = use(path, since=5.0)
+        with pytest.raises(StateUnwritable):
+            state.save(memory, 6.0)
+    state.save(memory, 7.0)
+    state.close()
+    assert read_state(path) == Memory(5.0)
+
+
+def test_a_file_that_appears_later_is_not_overwritten(path: Path, tmp_path: Path) -> None:
+    """A volume that is mounted late has a history that this process does not know."""
+    volume = tmp_path / "volume"
+    late = volume / "state.db"
+    state, memory = use(late, since=5.0)
+    assert isinstance(state.trouble, StateUnwritable)
+    volume.mkdir()
+    written(late, remembering())
+    for now in (6.0, 7.0):
+        with pytest.raises(StateUnusable, match="is not the file that was there at the start; restart to use it"):
+            state.save(memory, now)
+    state.close()
+    assert read_state(late) == remembering()
+
+
+def test_a_disk_that_is_full_at_the_start(path: Path) -> None:
+    """What the file holds is read, and the end of the shortage is noticed."""
+    written(path, remembering(200))
+    with no_room(path):
+        state, memory = use(path)
+        assert memory == remembering(200)
+        for id_ in range(201, 400):
+            end(memory, id_)
+        with pytest.raises(StateUnwritable, match="cannot be written: the disk"):
+            state.save(memory, 3 * DAY)
+        assert not state.account.ok
+    state.save(memory, 3 * DAY)
+    assert (state.account.ok, state.trouble, state.account.errors) == (True, None, 1)
+    state.close()
+    assert read_state(path) == memory
+
+
+def test_a_write_that_fails_is_counted_and_caught_up(
+    milvus: ScriptedMilvus, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Service goes on from memory; when there is room again everything is in the file."""
+    docs = milvus.create("docs")
+    with Watch(milvus, state=path) as watch:
+        watch.poll()
+        assert watch.state is not None
+        assert watch.state.account.ok
+        for _ in range(100):
+            milvus.refreshed(docs)
+        with no_room(path):
+            watch.poll(2)
+        assert watch.account.up
+        assert (watch.finished("docs"), watch.state.account.ok, watch.state.account.errors) == (100, False, 2)
+        assert caplog.text.count("the state file cannot be written") == 1
+        watch.poll()
+        assert watch.state.account.ok
+        assert watch.state.account.errors == 2
+    after = read_state(path)
+    assert after is not None
+    assert [outcomes.finished for outcomes in after.outcomes.values()] == [100]
+
+
+def test_a_file_that_somebody_holds_for_too_long(
+    opened: StateFile, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A person in a SQLite shell is waited for, not for ever."""
+    monkeypatch.setattr(database, "_BUSY_SECONDS", 0.0)
+    opened.save(remembering(), 1.0)
+    opened._disconnect()  # the next one waits no longer than that
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as shell:
+        shell.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(StateUnwritable, match="is locked by another program"):
+            opened.save(remembering(5), 2.0)
+        shell.execute("ROLLBACK")
+    opened.save(remembering(5), 3.0)
+    assert read_state(path) == remembering(5)
+
+
+def test_a_folder_that_is_gone_is_named(tmp_path: Path) -> None:
+    """No traceback for a volume that is not mounted."""
+    state, memory = use(tmp_path / "gone" / "state.db")
+    with pytest.raises(StateUnwritable, match="No such file or directory"):
+        state.save(memory, 1.0)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+@pytest.mark.parametrize("what", ["file", "folder", "both"])
+def test_permissions_that_let_us_read_only(path: Path, tmp_path: Path, what: str) -> None:
+    """As after a restore by root: read, said, and written as soon as it may be."""
+    written(path, remembering())
+    path.with_name("state.db-journal").unlink(missing_ok=True)
+    path.with_name("state.db.lock").unlink()
+    for parent in [*tmp_path.parents][:-1]:
+        if parent != Path("/tmp"):
+            parent.chmod(parent.stat().st_mode | 0o011)
+    tmp_path.chmod(0o755 if what != "file" else 0o777)
+    path.chmod(0o644 if what != "folder" else 0o666)
+    os.seteuid(65534)
+    try:
+        assert read_state(path) == remembering()
+        state, memory = use(path)
+        assert memory == remembering()
+        with pytest.raises(StateUnwritable):
+            state.save(memory, 2.0)
+    finally:
+        os.seteuid(0)
+    tmp_path.chmod(0o777)
+    path.chmod(0o666)
+    os.seteuid(65534)
+    try:
+        end(memory, 9)
+        state.save(memory, 3.0)
+    finally:
+        os.seteuid(0)
+    state.close()
+    assert read_state(path) == memory
+
+
+# While it runs
+
+
+def test_a_file_deleted_while_in_use_is_written_anew(
+    opened: StateFile, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What has no name can be written to, and is gone after the restart."""
+    memory = remembering()
+    opened.save(memory, 1.0)
+    for file in path.parent.iterdir():
+        file.unlink()
+    end(memory, 9)
+    opened.save(memory, 2.0)
+    assert read_state(path) == memory
+    assert f"the state file was deleted while in use and is written anew: {path}" in caplog.text
+    with pytest.raises(StateUnusable, match="another process"):
+        StateFile(path, DAY).open()
+
+
+def test_a_file_replaced_while_in_use_is_left_alone(opened: StateFile, path: Path, tmp_path: Path) -> None:
+    """Somebody has put another history there. It is for the next start."""
+    opened.save(remembering(), 1.0)
+    (tmp_path / "other").mkdir()
+    other = tmp_path / "other" / "state.db"
+    written(other, remembering(7))
+    other.rename(path)
+    before = path.read_bytes()
+    for _ in range(2):
+        with pytest.raises(StateUnusable, match="is not the file that was there at the start; restart to use it"):
+            opened.save(remembering(5), 2.0)
+    assert path.read_bytes() == before
+    assert (opened.account.ok, opened.account.errors) == (False, 2)
+
+
+def test_a_backup_put_back_while_in_use_is_brought_up_to_date(opened: StateFile, path: Path, tmp_path: Path) -> None:
+    """It is the same file at an earlier time, and memory knows all that it knows."""
+    opened.save(remembering(), 1.0)
+    shutil.copy(path, tmp_path / "backup")
+    opened.save(remembering(5), 2.0)
+    (tmp_path / "backup").rename(path)
+    opened.save(remembering(6), 3.0)
+    assert read_state(path) == remembering(6)
+
+
+def test_a_lock_deleted_while_in_use_is_taken_again(opened: StateFile, path: Path) -> None:
+    """People delete lock files that they take for stale."""
+    opened.save(remembering(), 1.0)
+    path.with_name("state.db.lock").unlink()
+    opened.save(remembering(5), 2.0)
+    with pytest.raises(StateUnusable, match="another process"):
+        StateFile(path, DAY).open()
+    assert read_state(path) == remembering(5)
+
+
+# Killed in the middle of a write
+
+
+def test_what_a_kill_leaves_half_written_is_as_if_it_had_not_begun(path: Path, tmp_path: Path) -> None:
+    """For the next daemon, and for a reader that must not write."""
+    memory, killed = remembering(300), tmp_path / "killed"
+    killed.mkdir()
+    written(path, memory)
+    half_way(path, killed, "UPDATE ended SET source = source || 'x', known = 0")
+    left = [file.read_bytes() for file in sorted(killed.iterdir())]
+    assert look_at_state(killed / path.name, thorough=True)[1] == memory
+    assert [file.read_bytes() for file in sorted(killed.iterdir())] == left, "a look is not a write"
+    state, found = use(killed / path.name)
+    assert found == memory
+    state.close()
+
+
+# The schema
+
+
+SECOND = (*database._MIGRATIONS, "CREATE TABLE second (version TEXT)")
+
+
+def test_an_older_file_is_brought_up_to_date(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the daemon, in the transaction that proves it can be written; and with all it holds."""
+    written(path, remembering())
+    monkeypatch.setattr(database, "_MIGRATIONS", SECOND)
+    with pytest.raises(StateUnusable, match="written by an older version; start the daemon once"):
+        read_state(path)
+    state, memory = use(path)
+    state.close()
+    assert memory == remembering()
+    assert rows(path, "SELECT * FROM second") == []
+    assert read_state(path) == remembering()
+
+
+def test_a_migration_that_fails_leaves_the_file_as_it_was(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written(path, remembering())
+    before = path.read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr(database, "_MIGRATIONS", (*SECOND, "CREATE TABLE second (again TEXT)"))
+        with pytest.raises(StateUnusable, match="table second already exists"):
+            use(path)
+    assert path.read_bytes() == before
+    assert read_state(path) == remembering()

@@ -1,11 +1,12 @@
 """Memory between polls: the listing as it stands, and what outlives Milvus's 24 hours."""
 
 from exporter.ledger.board import Board, Group
+from exporter.ledger.database import look_at_state, read_state
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.memory import Memory
 from exporter.ledger.outcomes import DURATION_BUCKETS, DatabaseTotals, Ended, Outcomes
 from exporter.ledger.rows import database_rows, outcome_rows
-from exporter.ledger.state import StateAccount, StateFile, read_state
+from exporter.ledger.state import StateAccount, StateFile
 
 __all__ = [
     "DURATION_BUCKETS",
@@ -19,6 +20,7 @@ __all__ = [
     "StateAccount",
     "StateFile",
     "database_rows",
+    "look_at_state",
     "outcome_rows",
     "read_state",
 ]

@@ -1,14 +1,37 @@
-"""Remembered things as rows and JSON texts of the state file, and back. Schema version 1."""
+"""Remembered things as rows and JSON texts of the state file, and back. Schema version 1.
+
+Each row bears a checksum: SQLite notices a page that makes no sense, and not a digit that has become another one.
+"""
 
 from __future__ import annotations
 
 import json
+import zlib
+from collections.abc import Mapping
 from typing import Any
 
+from exporter.ledger.memory import Memory
 from exporter.ledger.outcomes import NEVER, DatabaseTotals, Ended, Moment, Outcomes
 from exporter.model import Collection, FailureClass, Job, State
 
 Row = tuple[Any, ...]
+
+
+class Damaged(ValueError):
+    """A row does not say what was written, or one is missing."""
+
+
+def sealed(row: Row) -> Row:
+    """Return ``row`` with a checksum after its last column."""
+    return (*row, zlib.crc32(repr(row).encode()))
+
+
+def unsealed(row: Row) -> Row:
+    """Return what :func:`sealed` was given. Raises :class:`Damaged`."""
+    *columns, checksum = row
+    if sealed(tuple(columns))[-1] != checksum:
+        raise Damaged
+    return tuple(columns)
 
 
 def collection_key(collection: Collection) -> tuple[str, str, int]:
@@ -16,28 +39,60 @@ def collection_key(collection: Collection) -> tuple[str, str, int]:
     return (collection.database, collection.name, collection.collection_id)
 
 
+def header_of(memory: Memory) -> dict[str, str]:
+    """Return what is no table of its own; with how many rows the tables have, since a row can be missing."""
+    return {
+        "since": repr(memory.since),
+        "baseline_done": str(int(memory.baseline_done)),
+        "covered": json.dumps(sorted(memory.covered)),
+        "rows": json.dumps([len(memory.outcomes), len(memory.databases), len(memory.ended)]),
+    }
+
+
+def memory_from(header: Mapping[str, str], outcomes: list[Row], databases: list[Row], ended: list[Row]) -> Memory:
+    """Return what header and rows hold, their checksums included.
+
+    Raises :class:`Damaged`, and ValueError, LookupError or TypeError for what this version does not know.
+    """
+    if json.loads(header["rows"]) != [len(outcomes), len(databases), len(ended)]:
+        raise Damaged
+    memory = Memory(since=float(header["since"]), baseline_done=header["baseline_done"] == "1")
+    memory.covered = {Collection(*place) for place in json.loads(header["covered"])}
+    known: dict[tuple[str, str, int], Collection] = {}
+    for row in map(unsealed, ended):
+        one = ended_from_row(row, known)
+        memory.ended[one.job.job_id] = one
+    for database, name, id_, body in map(unsealed, outcomes):
+        memory.outcomes[_collection((database, name, id_), known)] = outcomes_from_json(body)
+    for database, body in map(unsealed, databases):
+        memory.databases[database] = totals_from_json(body)
+    return memory
+
+
 def ended_to_row(ended: Ended) -> Row:
-    """Return the columns of ``ended``, but for ``known``."""
+    """Return the columns of ``ended``, but for the checksum and ``known``."""
     job = ended.job
-    failure_class = str(job.failure_class) if job.failure_class else None
     return (
         job.job_id,
         *collection_key(ended.collection),
         job.name,
         str(job.state),
-        job.progress,
+        float(job.progress),
         job.source,
-        job.start,
-        ended.end,
-        failure_class,
+        None if job.start is None else float(job.start),
+        float(ended.end),
+        str(job.failure_class) if job.failure_class else None,
         job.reason,
         int(ended.counted),
     )
 
 
-def ended_from_row(row: Row) -> Ended:
-    """Return what a row of ``ended`` holds. Raises ValueError for what this version does not know."""
-    job_id, database, collection, collection_id, name, state, progress, source, start, stop, class_, reason, *rest = row
+def ended_from_row(row: Row, known: dict[tuple[str, str, int], Collection] | None = None) -> Ended:
+    """Return what :func:`ended_to_row` was given. Raises ValueError for what this version does not know.
+
+    ``known`` are collections to share: most rows name one that another row has named.
+    """
+    job_id, database, collection, id_, name, state, progress, source, start, stop, class_, reason, counted = row
     job = Job(
         job_id=job_id,
         name=name,
@@ -49,7 +104,8 @@ def ended_from_row(row: Row) -> Ended:
         failure_class=FailureClass(class_) if class_ else None,
         reason=reason,
     )
-    return Ended(job, Collection(database, collection, collection_id), stop, counted=bool(rest[0]))
+    place = _collection((database, collection, id_), {} if known is None else known)
+    return Ended(job, place, stop, counted=bool(counted))
 
 
 def outcomes_to_json(outcomes: Outcomes) -> str:
@@ -115,6 +171,10 @@ def totals_from_json(text: str) -> DatabaseTotals:
     if len(body["buckets"]) != len(buckets):
         raise ValueError("other buckets")
     return DatabaseTotals(body["buckets"], body["duration_sum"], failed, body["shown"])
+
+
+def _collection(key: tuple[str, str, int], known: dict[tuple[str, str, int], Collection]) -> Collection:
+    return known.setdefault(key, Collection(*key))
 
 
 def _moment(moment: Moment) -> Moment | None:

@@ -8,47 +8,19 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
+import logging
+import os
 import sqlite3
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO, Final
+from typing import IO
 
-from exporter.errors import StateUnusable
+from exporter.errors import StateUnusable, StateUnwritable
+from exporter.ledger.database import connect, look_at_state, name_of, probe, require_whole, take, unusable
+from exporter.ledger.kept import MOST_HISTORY, Kept, history_rows, prune, write
 from exporter.ledger.memory import Memory
-from exporter.ledger.outcomes import Outcomes
-from exporter.ledger.records import (
-    collection_key,
-    ended_from_row,
-    ended_to_row,
-    outcomes_from_json,
-    outcomes_to_json,
-    totals_from_json,
-    totals_to_json,
-)
-from exporter.model import Collection, Job
 
-_APPLICATION_ID: Final = 0x4D524558  # "MREX" in the file's header: a foreign database is told by its absence
-_SCHEMA_VERSION: Final = 1
-_BUSY_SECONDS: Final = 5.0
-_PRUNE_AT_ONCE: Final = 5_000
-
-_SCHEMA: Final = """
-CREATE TABLE memory (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE outcomes (
-  database TEXT NOT NULL, collection TEXT NOT NULL, collection_id INTEGER NOT NULL, body TEXT NOT NULL,
-  PRIMARY KEY (database, collection, collection_id)
-) WITHOUT ROWID;
-CREATE TABLE databases (database TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE ended (
-  job_id INTEGER PRIMARY KEY, database TEXT NOT NULL, collection TEXT NOT NULL, collection_id INTEGER NOT NULL,
-  name TEXT NOT NULL, state TEXT NOT NULL, progress REAL NOT NULL, source TEXT NOT NULL, start REAL, stop REAL NOT NULL,
-  failure_class TEXT, reason TEXT NOT NULL, counted INTEGER NOT NULL,
-  known INTEGER NOT NULL
-);
-CREATE INDEX ended_by_collection ON ended (database, collection, stop);
-CREATE INDEX ended_by_stop ON ended (stop) WHERE known = 0;
-"""
+log = logging.getLogger("exporter.state")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,48 +33,64 @@ class StateAccount:
 
 
 @dataclass(slots=True)
-class _Kept:
-    """What the file holds, so that a save writes what differs and nothing else."""
-
-    header: tuple[tuple[str, str], ...] = ()
-    outcomes: dict[Collection, Outcomes] = field(default_factory=dict)
-    databases: dict[str, str] = field(default_factory=dict)
-    ended: dict[int, tuple[Collection, Job]] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
 class StateFile:
-    """An open state file. ``history`` is how long ended jobs stay readable, in seconds."""
+    """One state file and the right to write to it. ``history`` is how long ended jobs stay readable, in seconds.
+
+    Its content is taken or refused once, at the start. A file that could be read and not written is tried again at
+    each save.
+    """
 
     path: Path
     history: float
-    account: StateAccount = field(default_factory=StateAccount)
-    _kept: _Kept = field(default_factory=_Kept)
+    account: StateAccount = StateAccount(ok=False)
+    trouble: StateUnusable | None = None
+    """Why it cannot be used or written at present."""
+    _refused: bool = False
+    _loaded: bool = False
+    _name: str | None = None
+    """Of the file that was loaded, None where there was none."""
+    _found: Memory | None = None
+    _kept: Kept = field(default_factory=Kept)
+    _old: int = 0
+    """Jobs in the file that are kept for reading alone."""
     _connection: sqlite3.Connection | None = None
     _lock: IO[bytes] | None = None
+    _inode: tuple[int, int] | None = None
+
+    def __post_init__(self) -> None:
+        # Two names of one file must have one lock.
+        self.path = Path(os.path.realpath(self.path))
 
     def open(self) -> None:
-        """Open for writing, or make a new file. Raises :class:`exporter.errors.StateUnusable`, which says why."""
-        self.account = replace(self.account, ok=False)
+        """Open for writing, or make a new file; one that cannot be written now is :attr:`trouble`.
+
+        Raises :class:`exporter.errors.StateUnusable` for one that cannot be used at all: then nothing is ever written.
+        """
         try:
-            self._lock = _lock(self.path)
-            self._connection = _connect(self.path)
-        except (OSError, sqlite3.Error) as error:
-            raise StateUnusable(f"{self.path}: {_why(error)}") from None
+            self._found = self._open()
+        except StateUnwritable as unwritable:
+            self.trouble = unwritable
+        except StateUnusable as refused:
+            self._refuse(refused)
+            raise
 
     def load(self, since: float) -> Memory:
         """Return what is remembered. ``since`` (epoch seconds) is where a new file's memory begins.
 
-        Raises :class:`exporter.errors.StateUnusable`.
+        Raises :class:`exporter.errors.StateUnusable` as :meth:`open` does.
         """
-        try:
-            memory = _load(self._open_connection()) or Memory(since)
-        except (sqlite3.Error, ValueError, KeyError, TypeError, IndexError) as error:
-            raise StateUnusable(f"{self.path}: {_why(error)}") from None
-        self._kept = _kept(memory)
-        self._kept.header = ()  # a new file has none yet
-        self.account = replace(self.account, ok=True)
-        return memory
+        memory, self._found = self._found, None
+        if self._connection is None:
+            try:
+                self._name, memory = look_at_state(self.path, thorough=True)
+            except StateUnusable as refused:
+                self._refuse(refused)
+                raise
+        elif memory is None:
+            log.info("a new state file begins: %s", self.path)
+        self._kept, self._loaded = Kept.of(memory), True
+        self.account = replace(self.account, ok=self._connection is not None)
+        return memory or Memory(since)
 
     def save(self, memory: Memory, now: float) -> None:
         """Write what differs from what the file holds, in one transaction. ``now`` in epoch seconds.
@@ -110,166 +98,117 @@ class StateFile:
         Raises :class:`exporter.errors.StateUnusable` where it is not in the file; the next save tries again, with all
         that has changed since: a full disk may have room by then.
         """
-        if self._connection is None:
+        if self._refused:
             return  # said when it was opened
         try:
-            with self._connection as connection:
+            connection = self._ready()
+            changes = self._kept.changes(memory)
+            with connection:
                 connection.execute("BEGIN IMMEDIATE")
-                self._write(connection, memory)
-                _prune(connection, now - self.history)
-        except sqlite3.Error as error:
+                write(connection, changes)
+                old = self._old + len(changes.ended_gone)
+                old -= prune(connection, now - self.history, old - MOST_HISTORY)
+        except (StateUnusable, sqlite3.Error, OSError) as error:
+            # Whatever state the connection is in, the next save has a new one.
+            self._disconnect()
+            self.trouble = unusable(self.path, error)
             self.account = replace(self.account, ok=False, errors=self.account.errors + 1)
-            raise StateUnusable(f"{self.path}: {_why(error)}") from None
-        self._kept = _kept(memory)
+            raise self.trouble from None
+        self._kept.take(changes)
+        self._old = old
+        self.trouble = None
         self.account = StateAccount(ok=True, last_write=now, errors=self.account.errors)
 
     def close(self) -> None:
         """Close the file and let the next process have it."""
-        if self._connection is not None:
-            self._connection.close()
+        self._disconnect()
         if self._lock is not None:
             self._lock.close()
-        self._connection, self._lock = None, None
+        self._lock = None
 
-    def _open_connection(self) -> sqlite3.Connection:
+    def _refuse(self, why: StateUnusable) -> None:
+        self.close()
+        self._refused, self.trouble = True, why
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            with contextlib.suppress(sqlite3.Error):
+                self._connection.close()
+        self._connection = None
+
+    def _ready(self) -> sqlite3.Connection:
+        """Return a connection to the file that was loaded; anew where the last one failed or points elsewhere."""
+        if self._connection is not None and self._is_in_place():
+            return self._connection
+        self._disconnect()
+        known = self._name
+        self._kept = Kept.of(self._open())
+        if known is not None and known != self._name:
+            log.warning("the state file was deleted while in use and is written anew: %s", self.path)
+        return self._connected()
+
+    def _is_in_place(self) -> bool:
+        """Return whether the names in the folder lead to what we hold: what has been deleted can be written to."""
+        return self._lock_is_in_place() and _inode(self.path) == self._inode
+
+    def _lock_is_in_place(self) -> bool:
+        if self._lock is None:
+            return False
+        held = os.fstat(self._lock.fileno())
+        return _inode(_lock_path(self.path)) == (held.st_dev, held.st_ino)
+
+    def _open(self) -> Memory | None:
+        """Lock, connect, and return what is in the file. Raises :class:`exporter.errors.StateUnusable`."""
+        try:
+            if not self._lock_is_in_place():
+                self.close()
+                self._lock = _lock(self.path)
+            self._connection = connect(self.path)
+            self._require_fit(self._connection)
+            self._name, memory = take(self._connection)
+            self._old = history_rows(self._connection)
+            self._inode = _inode(self.path)
+        except (StateUnusable, OSError, sqlite3.Error, ValueError, LookupError, TypeError, AttributeError) as error:
+            self._disconnect()
+            raise unusable(self.path, error) from None
+        return memory
+
+    def _require_fit(self, connection: sqlite3.Connection) -> None:
+        name = name_of(connection)
+        if not self._loaded:
+            require_whole(connection)
+        elif name is not None and name != self._name:
+            raise StateUnusable(f"{self.path}: is not the file that was there at the start; restart to use it")
+        elif name is not None:
+            probe(connection)  # before everything is read in vain, at each poll of a full disk
+
+    def _connected(self) -> sqlite3.Connection:
         if self._connection is None:
-            raise sqlite3.ProgrammingError("closed")
+            raise StateUnwritable(f"{self.path}: is not open")
         return self._connection
 
-    def _write(self, connection: sqlite3.Connection, memory: Memory) -> None:
-        kept, header = self._kept, _header(memory)
-        if header != kept.header:
-            connection.executemany("INSERT OR REPLACE INTO memory VALUES (?, ?)", header)
-        changed = ((c, o) for c, o in memory.outcomes.items() if kept.outcomes.get(c) != o)
-        connection.executemany(
-            "INSERT OR REPLACE INTO outcomes VALUES (?, ?, ?, ?)",
-            ((*collection_key(collection), outcomes_to_json(outcomes)) for collection, outcomes in changed),
-        )
-        connection.executemany(
-            "DELETE FROM outcomes WHERE database = ? AND collection = ? AND collection_id = ?",
-            (collection_key(collection) for collection in kept.outcomes.keys() - memory.outcomes.keys()),
-        )
-        totals = {database: totals_to_json(totals) for database, totals in memory.databases.items()}
-        connection.executemany(
-            "INSERT OR REPLACE INTO databases VALUES (?, ?)", totals.items() - kept.databases.items()
-        )
-        gone = ((database,) for database in kept.databases.keys() - totals.keys())
-        connection.executemany("DELETE FROM databases WHERE database = ?", gone)
-        self._write_ended(connection, memory)
 
-    def _write_ended(self, connection: sqlite3.Connection, memory: Memory) -> None:
-        kept = self._kept.ended
-        changed = (e for id_, e in memory.ended.items() if kept.get(id_) != (e.collection, e.job))
-        columns = ", ".join("?" * 13)
-        connection.executemany(f"INSERT OR REPLACE INTO ended VALUES ({columns}, 1)", map(ended_to_row, changed))  # noqa: S608
-        forgotten = ((job_id,) for job_id in kept.keys() - memory.ended.keys())
-        connection.executemany("UPDATE ended SET known = 0 WHERE job_id = ?", forgotten)
-
-
-def read_state(path: Path) -> Memory | None:
-    """Return what a state file remembers without writing to it, None where there is none yet.
-
-    Raises :class:`exporter.errors.StateUnusable`.
-    """
-    if not path.exists():
-        return None
-    try:
-        with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
-            _require_ours(connection, path)
-            return _load(connection)
-    except (sqlite3.Error, ValueError, KeyError, TypeError, IndexError) as error:
-        raise StateUnusable(f"{path}: {_why(error)}") from None
+def _lock_path(path: Path) -> Path:
+    return path.with_name(f"{path.name}.lock")
 
 
 def _lock(path: Path) -> IO[bytes]:
     """Hold a lock beside the file: SQLite's own are let go between two transactions."""
-    file = path.with_name(path.name + ".lock").open("ab")
+    file = _lock_path(path).open("ab")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except BlockingIOError:
         file.close()
         raise StateUnusable(f"{path}: another process uses it; give each exporter a file of its own") from None
+    except OSError as error:
+        file.close()
+        raise StateUnusable(f"{path}: cannot be locked ({error.strerror}); keep it on a local disk") from None
     return file
 
 
-def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+def _inode(path: Path) -> tuple[int, int] | None:
     try:
-        _require_ours(connection, path)
-        # A shown count must survive a power cut too, so each transaction is on the disk when it ends.
-        connection.execute("PRAGMA journal_mode = TRUNCATE")
-        connection.execute("PRAGMA synchronous = FULL")
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        with connection:
-            connection.execute("BEGIN IMMEDIATE")
-            if version == 0:
-                for statement in _SCHEMA.split(";"):
-                    connection.execute(statement)
-                connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
-                connection.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
-            else:
-                # A file that cannot be written is found out now, not at the first job that ends.
-                connection.execute("INSERT OR REPLACE INTO memory VALUES ('opened', '1')")
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def _require_ours(connection: sqlite3.Connection, path: Path) -> None:
-    application = connection.execute("PRAGMA application_id").fetchone()[0]
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-    if application != _APPLICATION_ID and tables:
-        raise StateUnusable(f"{path}: a database of another program; name another file in state.path")
-    if version > _SCHEMA_VERSION:
-        raise StateUnusable(f"{path}: written by a newer version of this program; run that one, or name another file")
-    damage = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-    if damage != "ok":
-        raise StateUnusable(f"{path}: damaged; keep it for repair and name another file in state.path")
-
-
-def _load(connection: sqlite3.Connection) -> Memory | None:
-    kept = dict(connection.execute("SELECT key, value FROM memory"))
-    if "since" not in kept:
+        found = path.stat()
+    except FileNotFoundError:
         return None
-    memory = Memory(since=float(kept["since"]), baseline_done=kept["baseline_done"] == "1")
-    memory.covered = {Collection(*place) for place in json.loads(kept["covered"])}
-    for row in connection.execute("SELECT * FROM ended WHERE known = 1"):
-        ended = ended_from_row(row)
-        memory.ended[ended.job.job_id] = ended
-    for database, name, id_, body in connection.execute("SELECT * FROM outcomes"):
-        memory.outcomes[Collection(database, name, id_)] = outcomes_from_json(body)
-    for database, body in connection.execute("SELECT * FROM databases"):
-        memory.databases[database] = totals_from_json(body)
-    return memory
-
-
-def _kept(memory: Memory) -> _Kept:
-    return _Kept(
-        header=_header(memory),
-        outcomes={c: replace(o, recent=list(o.recent)) for c, o in memory.outcomes.items()},
-        databases={database: totals_to_json(totals) for database, totals in memory.databases.items()},
-        ended={job_id: (ended.collection, ended.job) for job_id, ended in memory.ended.items()},
-    )
-
-
-def _header(memory: Memory) -> tuple[tuple[str, str], ...]:
-    covered = json.dumps(sorted(memory.covered))
-    return ("since", repr(memory.since)), ("baseline_done", str(int(memory.baseline_done))), ("covered", covered)
-
-
-def _prune(connection: sqlite3.Connection, before: float) -> None:
-    """Drop what is neither needed for counting nor of the history any more, a bounded number at a time."""
-    connection.execute(
-        "DELETE FROM ended WHERE job_id IN (SELECT job_id FROM ended WHERE known = 0 AND stop < ? LIMIT ?)",
-        (before, _PRUNE_AT_ONCE),
-    )
-
-
-def _why(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    if isinstance(error, (ValueError, LookupError, TypeError)):
-        return "holds something that this version cannot read"
-    return str(error)
+    return found.st_dev, found.st_ino

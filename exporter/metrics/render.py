@@ -213,6 +213,7 @@ def _outcome_lines(row: OutcomeRow, exemplar: str = "") -> Lines:
     trouble = row.trouble
     info = f'{labels},source="{escape(trouble.source)}",{_identity(trouble)}' if trouble else ""
     duration = None if row.last_success_duration is None else round(row.last_success_duration, 3)
+    failed = "" if row.failed is None else f"{contract.FAILED.name}{{{labels}}} {row.failed}{exemplar}\n"
     return (
         _gauge(contract.LAST_SUCCESS, labels, row.last_success),
         _gauge(contract.LAST_FAILURE, labels, row.last_failure),
@@ -220,7 +221,7 @@ def _outcome_lines(row: OutcomeRow, exemplar: str = "") -> Lines:
         _gauge(contract.CONSECUTIVE, labels, row.consecutive_failures),
         _gauge(contract.LAST_FAILURE_INFO, info, 1) if info else "",
         _gauge(contract.FINISHED, labels, row.finished),
-        f"{contract.FAILED.name}{{{labels}}} {row.failed}{exemplar}\n",
+        failed,
         _gauge(contract.MAX_AGE, labels, row.max_age),
     )
 

@@ -57,6 +57,10 @@ class Corridor:
         self._next_part = 0
         self._refused: errors.MilvusError | None = None
         """What the whole listing was refused with in this poll, where the fallback may rescue it."""
+        if memory.outcomes:
+            store.restore(self._memory.remembered(clock.wall()))
+        if state is not None and isinstance(state.trouble, errors.StateUnwritable):
+            self._report.state(state.trouble)
 
     async def poll(self) -> None:
         """Make one poll and publish it. Raises nothing but cancellation."""

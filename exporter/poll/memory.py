@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from exporter import summary
@@ -62,7 +63,7 @@ class PollMemory:
         if inventory is self.attribution.inventory:
             return
         renames, moved = self.attribution.adopt(inventory)
-        for old, new in renames.items():
+        for old, new in {**self._renamed_while_away(inventory), **renames}.items():
             self.ledger.rename(old, new)
         self.ledger.move_jobs(moved)
         self.ledger.move_jobs(self.attribution.retry_open())
@@ -75,6 +76,7 @@ class PollMemory:
         """Return new or changed jobs and the ids that are no longer listed; attributes as far as possible."""
         decoded = self._decoder.whole(records, now)
         self._problems.update(decoded.problems)
+        self.attribution.miss(decoded.gone)
         self.attribution.assign(decoded.changed)
         return decoded.changed, decoded.gone
 
@@ -141,6 +143,29 @@ class PollMemory:
             collections_folded=max(len(beyond), len(outcomes) - limits.max_outcomes, 0),
             sources_folded=sum(row.sources_folded for row in kept),
         )
+
+    def remembered(self, now: float) -> Snapshot:
+        """Return what can be shown of a restored memory before the first listing: stamps, and failures in a row.
+
+        No counters yet: where the last process could not write, a listing must first bring them to what it showed.
+        """
+        memory, limits = self.ledger.memory, self._settings.limits
+        rows = outcome_rows(memory, self.keeps, self._max_age)
+        outcomes = [replace(row, finished=None, failed=None, failed_exemplar=None) for row in rows]
+        return Snapshot(
+            now=0.0,
+            outcomes=summary.keep_outcomes_within(outcomes, frozenset(), now=now, most=limits.max_outcomes),
+            known_since=memory.since,
+            collections_folded=max(len(outcomes) - limits.max_outcomes, 0),
+        )
+
+    def _renamed_while_away(self, inventory: Inventory) -> dict[Collection, Collection]:
+        """Return restored collections, by their old names: where all jobs are forgotten nothing else knows these."""
+        return {
+            collection: entry.collection
+            for collection in self.ledger.memory.outcomes
+            if (entry := inventory.entries.get(collection.collection_id)) and entry.collection != collection
+        }
 
     def _max_age(self, collection: Collection) -> float | None:
         return self._settings.freshness.max_age_for(collection.database, collection.name)

@@ -1,0 +1,232 @@
+"""The SQLite side of the state file: what is ours and whole, its schema, and reading it (docs/decisions/0005)."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import sqlite3
+import stat
+import tempfile
+import uuid
+from pathlib import Path
+from typing import Final
+
+from exporter.errors import StateUnusable, StateUnwritable
+from exporter.ledger.memory import Memory
+from exporter.ledger.records import Damaged, Row, memory_from, sealed, unsealed
+
+_MAGIC: Final = b"SQLite format 3\0"
+_HEADER_BYTES: Final = 100
+_APPLICATION_ID: Final = 0x4D524558  # "MREX" in the file's header: a database of another program is told by its absence
+# A reader holds the file for as long as it takes to fetch the rows; a stop has 5 s for everything.
+_BUSY_SECONDS: Final = 2.0
+
+_MIGRATIONS: Final = (
+    """
+    CREATE TABLE memory (key TEXT PRIMARY KEY, value TEXT NOT NULL, seal INTEGER NOT NULL) WITHOUT ROWID;
+    CREATE TABLE outcomes (
+      database TEXT NOT NULL, collection TEXT NOT NULL, collection_id INTEGER NOT NULL, body TEXT NOT NULL,
+      seal INTEGER NOT NULL,
+      PRIMARY KEY (database, collection, collection_id)
+    ) WITHOUT ROWID;
+    CREATE TABLE databases (database TEXT PRIMARY KEY, body TEXT NOT NULL, seal INTEGER NOT NULL) WITHOUT ROWID;
+    CREATE TABLE ended (
+      job_id INTEGER PRIMARY KEY, database TEXT NOT NULL, collection TEXT NOT NULL, collection_id INTEGER NOT NULL,
+      name TEXT NOT NULL, state TEXT NOT NULL, progress REAL NOT NULL, source TEXT NOT NULL,
+      start REAL, stop REAL NOT NULL, failure_class TEXT, reason TEXT NOT NULL, counted INTEGER NOT NULL,
+      seal INTEGER NOT NULL,
+      known INTEGER NOT NULL
+    );
+    CREATE INDEX ended_by_collection ON ended (database, collection, stop);
+    CREATE INDEX ended_by_stop ON ended (stop) WHERE known = 0
+    """,
+)
+"""Each takes a file one version up. A file has only ever been written by released versions of these."""
+
+_PROBE: Final = "UPDATE memory SET value = value WHERE key = 'file'"
+_TABLES: Final = (
+    "SELECT key, value, seal FROM memory",
+    "SELECT database, collection, collection_id, body, seal FROM outcomes",
+    "SELECT database, body, seal FROM databases",
+    """SELECT job_id, database, collection, collection_id, name, state, progress, source, start, stop, failure_class,
+       reason, counted, seal FROM ended WHERE known = 1""",
+)
+
+_SENTENCES: Final = {
+    sqlite3.SQLITE_READONLY: "cannot be written: it or its folder is read-only",
+    sqlite3.SQLITE_FULL: "cannot be written: the disk is full",
+    sqlite3.SQLITE_IOERR: "cannot be written: the disk reports an error, or a limit for files is reached",
+    sqlite3.SQLITE_CANTOPEN: "cannot be opened: look at the permissions of the file and of its folder",
+    sqlite3.SQLITE_PERM: "cannot be opened: look at the permissions of the file and of its folder",
+    sqlite3.SQLITE_BUSY: "is locked by another program for longer than we wait",
+}
+_DAMAGED: Final = "damaged; keep it for repair and name another file in state.path"
+
+
+def unusable(path: Path, error: Exception) -> StateUnusable:
+    """Return what is wrong with the file, as one sentence that names it.
+
+    :class:`exporter.errors.StateUnwritable` where it may well pass.
+    """
+    if isinstance(error, StateUnusable):
+        return error
+    if isinstance(error, OSError):
+        return StateUnwritable(f"{path}: {error.strerror or error}")
+    if isinstance(error, sqlite3.Error):
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code in _SENTENCES:
+            return StateUnwritable(f"{path}: {_SENTENCES[code]}")
+        damaged = code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+        return StateUnusable(f"{path}: {_DAMAGED if damaged else error}")
+    if isinstance(error, Damaged):
+        return StateUnusable(f"{path}: {_DAMAGED}")
+    return StateUnusable(f"{path}: holds something that this version cannot read; name another file in state.path")
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Open a state file, or an empty one, for writing; nothing is written yet. Raises what :func:`unusable` takes."""
+    _version(path)
+    connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    try:
+        # A shown count must survive a power cut too, so each transaction is on the disk when it ends.
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA journal_mode = TRUNCATE")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def name_of(connection: sqlite3.Connection) -> str | None:
+    """Return what tells this file from another state file, None for an empty one."""
+    if not connection.execute("PRAGMA user_version").fetchone()[0]:
+        return None
+    found = connection.execute("SELECT value FROM memory WHERE key = 'file'").fetchone()
+    if not found:
+        raise Damaged
+    return str(found[0])
+
+
+def require_whole(connection: sqlite3.Connection) -> None:
+    """Raise :class:`Damaged` where pages make no sense."""
+    if connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
+        raise Damaged
+
+
+def probe(connection: sqlite3.Connection) -> None:
+    """Write something that changes nothing: a disk that is full is found out now, not at the first job that ends."""
+    with connection:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute(_PROBE)
+
+
+def take(connection: sqlite3.Connection) -> tuple[str, Memory | None]:
+    """Bring the schema up to date, prove that the file can be written, and read it. Returns its name and the memory.
+
+    One transaction: where any of it fails the file stays as it was.
+    """
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    with connection:
+        connection.execute("BEGIN IMMEDIATE")
+        for migration in _MIGRATIONS[version:]:
+            for statement in migration.split(";"):
+                connection.execute(statement)
+        if version == 0:
+            connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+            row = sealed(("file", uuid.uuid4().hex))
+            connection.execute("INSERT INTO memory VALUES (?, ?, ?)", row)
+        connection.execute(f"PRAGMA user_version = {len(_MIGRATIONS)}")
+        connection.execute(_PROBE)
+        return name_of(connection) or "", _memory(_fetched(connection))
+
+
+def look_at_state(path: Path, *, thorough: bool = False) -> tuple[str | None, Memory | None]:
+    """Return the name of a state file and what it remembers, without writing to it; None for what is not there.
+
+    ``thorough`` reads every page of it. Raises :class:`exporter.errors.StateUnusable`.
+    """
+    try:
+        version = _version(path)
+        if version == len(_MIGRATIONS):
+            return _look_at_rows(path, thorough=thorough)
+    except (OSError, sqlite3.Error, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise unusable(path, error) from None
+    if version:
+        raise StateUnusable(f"{path}: written by an older version; start the daemon once to bring it up to date")
+    return None, None
+
+
+def read_state(path: Path) -> Memory | None:
+    """Return what a state file remembers without writing to it, None where there is none yet.
+
+    Raises :class:`exporter.errors.StateUnusable`.
+    """
+    return look_at_state(path)[1]
+
+
+def _look_at_rows(path: Path, *, thorough: bool) -> tuple[str | None, Memory | None]:
+    try:
+        return _look(f"{path.absolute().as_uri()}?mode=ro", thorough=thorough)
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN):
+            raise
+        # A writer was killed half way. Whoever writes next rolls back; a reader does so in a copy.
+        with tempfile.TemporaryDirectory() as folder:
+            return _look(_copied(path, Path(folder)).as_uri(), thorough=thorough)
+
+
+def _look(uri: str, *, thorough: bool) -> tuple[str | None, Memory | None]:
+    opened = sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS, isolation_level=None)
+    with contextlib.closing(opened) as connection:
+        if thorough:
+            require_whole(connection)
+        # One transaction, or a write of the daemon's between two tables would make one job count twice or not at all;
+        # over as soon as the rows are fetched, since it keeps the daemon from writing.
+        connection.execute("BEGIN")
+        name, rows = name_of(connection), _fetched(connection)
+        connection.rollback()
+        return name, _memory(rows)
+
+
+def _fetched(connection: sqlite3.Connection) -> list[list[Row]]:
+    return [connection.execute(query).fetchall() for query in _TABLES]
+
+
+def _memory(rows: list[list[Row]]) -> Memory | None:
+    """Return what rows say, None where nothing has been written yet. Raises what :func:`unusable` takes."""
+    pairs, *tables = rows
+    header: dict[str, str] = dict(map(unsealed, pairs))
+    return memory_from(header, *tables) if "since" in header else None
+
+
+def _copied(path: Path, folder: Path) -> Path:
+    copy = folder / "copy"
+    shutil.copyfile(path, copy)
+    journal = path.with_name(f"{path.name}-journal")
+    with contextlib.suppress(FileNotFoundError):
+        shutil.copyfile(journal, folder / "copy-journal")
+    return copy
+
+
+def _version(path: Path) -> int:
+    """Return the schema version of a state file, 0 where nothing is there yet. Raises StateUnusable, OSError.
+
+    Read from the bytes: SQLite would roll back what somebody else's program has left half written.
+    """
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise StateUnusable(f"{path}: is no regular file; name another in state.path")
+        with path.open("rb") as file:
+            head = file.read(_HEADER_BYTES)
+    except FileNotFoundError:
+        return 0
+    if not head:
+        return 0
+    if not head.startswith(_MAGIC) or len(head) < _HEADER_BYTES:
+        raise StateUnusable(f"{path}: is no state file; name another in state.path")
+    version = int.from_bytes(head[60:64], "big")
+    if int.from_bytes(head[68:72], "big") != _APPLICATION_ID or not version:
+        raise StateUnusable(f"{path}: a database of another program; name another file in state.path")
+    if version > len(_MIGRATIONS):
+        raise StateUnusable(f"{path}: written by a newer version of this program; run that one, or name another file")
+    return version
