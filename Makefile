@@ -13,10 +13,10 @@ PYTEST_ARGS ?=
 PROMTOOL := $(shell command -v promtool 2>/dev/null)
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test check proto golden docs parts image clean
+.PHONY: help demo test check proto golden docs rules rules-test parts image clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
 
 demo: $(BASE) ## a simulated Milvus with a day of history, and the exporter on it
 	$(BIN)/milvus-refresh-exporter demo
@@ -24,7 +24,7 @@ demo: $(BASE) ## a simulated Milvus with a day of history, and the exporter on i
 test: $(TEST) ## all tests; a real part that is missing skips its tests and says so
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-check: $(LINT) ## lint, format, types, import contract, generated documents, alert rules
+check: $(LINT) ## lint, format, types, import contract, generated documents, rules and dashboards
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -32,9 +32,9 @@ check: $(LINT) ## lint, format, types, import contract, generated documents, ale
 	$(BIN)/python tools/generate_configuration_docs.py --check
 	$(BIN)/python tools/generate_metrics_docs.py --check
 	$(BIN)/python tools/generate_dashboards.py --check
+	$(BIN)/python tools/generate_rules.py --check
 ifneq ($(PROMTOOL),)
 	$(PROMTOOL) check rules deploy/prometheus/*.rules.yml
-	$(PROMTOOL) test rules tests/rules/*.test.yml
 endif
 
 proto: $(PARTS)/generator/.complete ## generated code from proto/
@@ -48,6 +48,13 @@ docs: $(BASE) ## docs/metrics.md and docs/configuration.md from the code
 	@for page in configuration metrics; do \
 	  $(BIN)/python tools/generate_$${page}_docs.py > $(VENV)/$$page.md && mv $(VENV)/$$page.md docs/$$page.md || exit 1; \
 	done
+
+rules: $(TEST) ## alert rules and dashboards from tools/
+	$(BIN)/python tools/generate_rules.py
+	$(BIN)/python tools/generate_dashboards.py
+
+rules-test: $(TEST) ## alert rules with every promtool that is here, and with faults put into them
+	$(BIN)/python tools/rules/run_tests.py
 
 parts: ## the real programs that integration tests run against, into .cache/parts
 	PYTHON=$(PYTHON) tools/parts.sh

@@ -191,7 +191,7 @@ class State(Section):
     )
     history: v.Duration = setting(
         "30d",
-        "How long ended jobs stay in the state file, where Milvus itself forgets after a day.",
+        "How long ended jobs stay in the state file, where Milvus itself forgets after a day. At most a million stay.",
         metavar="DURATION",
     )
     forget_after: v.Duration = setting(

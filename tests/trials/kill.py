@@ -49,7 +49,7 @@ class Tally:
     published: int = 0
     """Rounds in which the daemon had shown something before it was killed."""
     in_write: int = 0
-    """Kills that left a half-written transaction in the file."""
+    """Kills that left a transaction of their own process half written."""
     no_growth: int = 0
     no_room: int = 0
     read_only: int = 0
@@ -124,6 +124,7 @@ class Trial:
     async def _round(self) -> None:
         self.tally.rounds += 1
         harm = self.chance.choice(HARM)
+        before = self._journal()
         daemon = self._start(harm)
         # Mostly around its first polls, where memory is read, changed and written.
         alive = self.chance.choice((0.3, 0.9, 1.2, 2.5)) * self.chance.uniform(0.7, 1.3)
@@ -135,7 +136,8 @@ class Trial:
         looks.cancel()
         await asyncio.gather(looks, return_exceptions=True)
         self.tally.kills += 1
-        self.tally.in_write += self._writing()
+        left = self._journal()
+        self.tally.in_write += left != before and left[0] > 0
         self.tally.no_growth += harm == "no growth"
         self.tally.no_room += harm == "no room"
         self.tally.read_only += harm == "read-only"
@@ -159,13 +161,16 @@ class Trial:
         until = time.monotonic() + seconds
         skip = self.chance.choice((0.0, 0.5, 1.5))
         time.sleep(skip)
-        while time.monotonic() < until and not self._writing():
+        before = self._journal()
+        while time.monotonic() < until and ((now := self._journal()) == before or not now[0]):
             time.sleep(0.0002)
 
-    def _writing(self) -> bool:
+    def _journal(self) -> tuple[int, int]:
+        """Return size and time of change of what a transaction under way could be undone from."""
         with contextlib.suppress(FileNotFoundError):
-            return self.state.with_name("state.db-journal").stat().st_size > 0
-        return False
+            found = self.state.with_name("state.db-journal").stat()
+            return found.st_size, found.st_mtime_ns
+        return 0, 0
 
     async def _unharmed(self) -> None:
         """Let the daemon see everything: all jobs have ended, and three polls are published."""

@@ -1,0 +1,119 @@
+"""MilvusExternalRefreshFailingRepeatedly and ...IndexWaitTimedOut: what the outcomes say beyond one failure."""
+
+from __future__ import annotations
+
+from rules.cases import Case, Fired, decoys, fires, firing, given, of_collection, silent
+from situations import REASON, failure_info
+
+from exporter.metrics import contract
+
+ALERT = "MilvusExternalRefreshFailingRepeatedly"
+WAIT = "MilvusExternalRefreshIndexWaitTimedOut"
+KNOWN = f"Source: s3://lake/orders. Class: access_denied. Reason: {REASON} (job 42)."
+
+
+def text(count: int, tail: str = KNOWN, name: str = "lake/orders", **labels: str) -> Fired:
+    return of_collection(
+        "critical",
+        f"Refreshes of Milvus external collection {name} keep failing",
+        f"The last {count} refreshes of {name} have all failed: trying again does not help, and searches answer from "
+        f"data that grows older. {tail}",
+        **labels,
+    )
+
+
+def late(tail: str, name: str = "lake/orders", **labels: str) -> Fired:
+    return of_collection(
+        "info",
+        f"The indexes of Milvus external collection {name} were not ready in time",
+        f"The latest refresh of {name} is applied and its data is served, but Milvus gave up waiting for the indexes: "
+        f"searches can be slow until they are built. {tail}",
+        **labels,
+    )
+
+
+CASES = (
+    Case(
+        "fires at the third failure in a row, at once and with its own reason, and one alert goes on as they grow",
+        (
+            given(contract.CONSECUTIVE, {0: 2, 10: 3, 20: 1_234_567}),
+            failure_info(),
+            *decoys(contract.LAST_FAILURE_INFO),
+        ),
+        (*silent(ALERT, 9), fires(ALERT, 10, text(3)), fires(ALERT, 20, text(1234567))),
+    ),
+    Case(
+        "keeps its sentence whole without a reason and without a database",
+        (given(contract.CONSECUTIVE, 4, database=""),),
+        (fires(ALERT, 5, text(4, "Reason not known; see the exporter's page.", "orders", database="")),),
+    ),
+    Case(
+        "a success clears it after five minutes, not before",
+        (given(contract.CONSECUTIVE, {0: 3, 20: 0}),),
+        (*firing(ALERT, 19, 24), *silent(ALERT, 25)),
+    ),
+    Case(
+        "a restart of the exporter that takes three minutes is no all-clear",
+        (given(contract.CONSECUTIVE, {0: 3, 20: None, 23: 3}),),
+        firing(ALERT, 19, 20, 22, 23, 30),
+    ),
+    Case(
+        "of two replicas the one that has seen more failures counts",
+        (
+            given(contract.CONSECUTIVE, 3),
+            given(contract.CONSECUTIVE, 1, instance="b:19540", pod="exporter-1"),
+        ),
+        firing(ALERT, 5),
+    ),
+    Case(
+        "an index wait that ran out is told at once, by its own class alone, with its own reason",
+        (
+            failure_info({0: None, 10: 1}, failure_class="index_wait_timeout", reason="timeout waiting for indexes"),
+            failure_info(collection="failed"),
+            *decoys(contract.LAST_FAILURE_INFO),
+        ),
+        (
+            *silent(WAIT, 9),
+            fires(
+                WAIT,
+                10,
+                late(
+                    "Source: s3://lake/orders. Class: index_wait_timeout. Reason: timeout waiting for indexes (job 42)."
+                ),
+            ),
+        ),
+    ),
+    Case(
+        "an index wait without a database and without a reason keeps its sentence whole",
+        (failure_info(failure_class="index_wait_timeout", reason="", database=""),),
+        (
+            fires(
+                WAIT,
+                5,
+                late(
+                    "Source: s3://lake/orders. Class: index_wait_timeout. Reason not known (job 42).",
+                    "orders",
+                    database="",
+                ),
+            ),
+        ),
+    ),
+    Case(
+        "the next job that completes clears it after five minutes, and a new job that waits in vain is the same alert",
+        (
+            failure_info({0: 1, 10: None}, failure_class="index_wait_timeout", job_id="1"),
+            failure_info({0: None, 10: 1, 20: None}, failure_class="index_wait_timeout", job_id="2", reason="new"),
+        ),
+        (*firing(WAIT, 9, 10, 19, 24), *silent(WAIT, 25)),
+    ),
+    Case(
+        "an index wait is one alert whatever the two replicas say of its reason",
+        (
+            failure_info(failure_class="index_wait_timeout", job_id="1", reason="one"),
+            failure_info(
+                failure_class="index_wait_timeout", job_id="2", reason="two", instance="b:19540", pod="exporter-1"
+            ),
+        ),
+        firing(WAIT, 5),
+    ),
+)

@@ -1,0 +1,80 @@
+"""The shipped rules do what the cases under tests/rules promise, on every generation of Prometheus that is here.
+
+Faults put into the rules, each of which a case has to notice, take a minute: ``tools/rules/run_tests.py``.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from peers.parts import ROOT, generations, missing
+
+sys.path.insert(0, str(ROOT / "tools"))
+
+from rules import run_tests
+from rules.cases import Texts
+from rules.mutate import mutants
+
+RELEASES = ["system", "debian-trixie", "debian-forky"]
+SUITE = run_tests.load()
+ALERTS = [name for name, rule in SUITE.rules.items() if "alert" in rule]
+
+
+def promtool(release: str) -> str:
+    return generations("promtool").get(release) or missing(f"there is no promtool of {release}")
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("release", RELEASES)
+def test_rules_and_example_configuration_are_valid(release: str) -> None:
+    program, folder = promtool(release), ROOT / "deploy" / "prometheus"
+    for arguments in (
+        ["check", "rules", "--lint=all", "--lint-fatal", str(run_tests.SHIPPED)],
+        ["check", "config", str(folder / "prometheus.example.yml")],
+    ):
+        done = subprocess.run([program, *arguments], capture_output=True, text=True, check=False, timeout=60)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("release", RELEASES)
+def test_rules_keep_every_promise(release: str) -> None:
+    assert run_tests.test(SUITE, promtool(release)) == []
+
+
+@pytest.mark.real
+def test_a_case_that_does_not_hold_is_reported_by_its_name() -> None:
+    alert = "MilvusExternalRefreshFailingRepeatedly"
+    later = {**SUITE.rules[alert], "expr": SUITE.rules[alert]["expr"].replace(">= 3", ">= 4")}
+    (said,) = run_tests.test(SUITE.only(alert, later), promtool("system"))
+    assert "fires at the third failure in a row" in said
+
+
+@pytest.mark.real
+def test_faults_put_into_a_rule_are_caught_and_one_that_no_case_can_see_survives() -> None:
+    alert = "MilvusExternalRefreshFailingRepeatedly"
+    tried = list(mutants(SUITE.rules[alert]))
+    assert run_tests.survivors(SUITE, promtool("system"), tried) == []
+    blind = SUITE.only(alert, SUITE.rules[alert], cases=lambda _: False)
+    assert len(run_tests.survivors(blind, promtool("system"), tried)) == len(tried)
+
+
+@pytest.mark.parametrize("alert", ALERTS)
+def test_each_alert_is_seen_to_fire_with_its_texts_and_to_be_silent(alert: str) -> None:
+    checks = [check for case in SUITE.cases for check in case.then if isinstance(check, Texts) and check.alert == alert]
+    assert any(check.fired for check in checks)
+    assert any(not check.fired for check in checks)
+
+
+@pytest.mark.parametrize("name", SUITE.rules)
+def test_faults_of_every_kind_are_put_into_each_rule(name: str) -> None:
+    kinds = {mutant.kind for mutant in mutants(SUITE.rules[name])}
+    assert kinds >= ({"times", "labels", "texts"} if name in ALERTS else set())
+    assert "expression" in kinds or SUITE.rules[name]["expr"] in SUITE.rules, "only a bare record has nothing to turn"
+
+
+def test_no_two_cases_make_the_same_promise() -> None:
+    names = [(case.name, case.about) for case in SUITE.cases]
+    assert len(names) == len(set(names))
