@@ -17,7 +17,7 @@ import pytest
 import yaml
 from peers.monitoring import Webhook
 from peers.parts import ROOT, program
-from peers.waiting import free_port, listens, until
+from peers.waiting import free_port, is_ready, until
 
 pytestmark = pytest.mark.real
 
@@ -80,7 +80,7 @@ class Alertmanager:
         ]
         with (self._folder / "log").open("wb") as log:
             self._process = subprocess.Popen(line, stdout=log, stderr=log)
-        until(lambda: listens(self._port), "Alertmanager listens", seconds=30)
+        until(lambda: is_ready(self._port), "Alertmanager is ready", seconds=60)
         return self
 
     def __exit__(self, *_: object) -> None:

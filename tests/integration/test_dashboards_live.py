@@ -17,7 +17,7 @@ from grafana_files import NAMES, Target, filled, load, panels, targets
 from peers.exporter import Exporter
 from peers.monitoring import Monitoring
 from peers.parts import fetched, generations, missing, program
-from peers.waiting import free_port, listens, until
+from peers.waiting import free_port, is_ready, until
 
 pytestmark = pytest.mark.real
 
@@ -236,7 +236,7 @@ def two_replicas_and_another_milvus(tmp_path: Path) -> Iterator[Asked]:
         with (tmp_path / "log").open("wb") as log:
             process = subprocess.Popen([prometheus, f"--config.file={config}", *here], stdout=log, stderr=log)
         try:
-            until(lambda: listens(port), "Prometheus listens", seconds=30)
+            until(lambda: is_ready(port), "Prometheus is ready", seconds=60)
             asked = Asked(port)
             rows = "count(milvus_external_refresh_last_failure_info) >= 9"
             until(lambda: asked("query", query=rows)["result"], "three scrapes of three failures", seconds=60)
