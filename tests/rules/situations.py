@@ -61,3 +61,8 @@ def job(
         given(contract.LAST_INFO, there, **about, **place),
         *([] if longest is None else [given(contract.LAST_SUCCESS_DURATION, longest, **outcomes)]),
     )
+
+
+def named(milvus: str) -> tuple[str, dict[str, str]]:
+    """Return how a text calls a Milvus, and the label of its target."""
+    return (f"Milvus {milvus}", {"milvus": milvus}) if milvus else ("Milvus", {})
