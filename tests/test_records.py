@@ -67,7 +67,9 @@ def test_what_an_outcome_has_is_what_is_written() -> None:
 
 
 def test_a_whole_memory_comes_back_equal() -> None:
-    memory = Memory(NOON + 0.1, baseline_done=True, covered={Collection("", "x"), PLACE})
+    memory = Memory(
+        NOON + 0.1, baseline_done=True, covered={Collection("", "x"), PLACE}, half_written={5: True, 6: False}
+    )
     memory.outcomes[PLACE] = Outcomes.of([Ended(failed(1, NOON), PLACE, NOON, counted=True)])
     memory.databases["sales"] = DatabaseTotals(shown=True)
     memory.ended[1] = Ended(failed(1, NOON), PLACE, NOON, counted=True)

@@ -80,10 +80,10 @@ def written(path: Path, memory: Memory, now: float = 2 * DAY) -> None:
 
 
 @contextlib.contextmanager
-def no_room(path: Path) -> Iterator[None]:
-    """Let no file grow beyond the size that this one has: to SQLite that is a disk without room."""
+def no_room(path: Path, size: int = 0) -> Iterator[None]:
+    """Let no file grow beyond ``size``, or the size that this one has: to SQLite that is a disk without room."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size or path.stat().st_size, before[1]))
     try:
         yield
     finally:
@@ -303,7 +303,7 @@ def test_everything_that_is_remembered_comes_back_equal(path: Path) -> None:
 def test_what_is_written_bit_by_bit_is_what_is_remembered(opened: StateFile, path: Path, turn: int) -> None:
     """Whatever changes between two saves, the file says the same as memory; also where some saves fail."""
     memory, chance, number = remembering(5), random.Random(turn), 100
-    for _ in range(30):
+    for step in range(60):
         number += 1
         places = [Collection("sales", "docs", 7), Collection("hr", "docs", chance.randrange(3))]
         match chance.randrange(6):
@@ -321,12 +321,34 @@ def test_what_is_written_bit_by_bit_is_what_is_remembered(opened: StateFile, pat
                 memory.databases.pop(chance.choice(["hr", "sales", "none"]), None)
                 memory.databases.setdefault("sales", DatabaseTotals())
                 memory.covered ^= {places[1]}
+        if chance.random() < 0.5:
+            continue  # more than one change between two saves
         if chance.random() < 0.3:
             with no_room(path), contextlib.suppress(StateUnusable):
                 opened.save(memory, 2 * DAY)
             continue
         opened.save(memory, 2 * DAY)
-        assert read_state(path) == memory
+        assert read_state(path) == memory, f"after step {step}"
+
+
+def test_a_job_forgotten_and_listed_anew_between_two_saves(opened: StateFile, path: Path) -> None:
+    """Its row says what is known of it now."""
+    memory = remembering(1)
+    opened.save(memory, 2 * DAY)
+    memory.ended[1] = Ended(failed(1, DAY), memory.ended[1].collection, DAY, counted=False)
+    opened.save(memory, 2 * DAY)
+    assert read_state(path) == memory
+
+
+def test_a_failure_learnt_late_is_written(opened: StateFile, path: Path) -> None:
+    """It may move nothing but the row of failures: older than the latest, and part of the baseline."""
+    memory = remembering(3)
+    opened.save(memory, 2 * DAY)
+    outcomes = memory.outcomes[PLACE]
+    outcomes.add(Ended(failed(99, DAY + 2.5), PLACE, DAY + 2.5, counted=False))
+    assert outcomes.consecutive_failures == 2
+    opened.save(memory, 2 * DAY)
+    assert read_state(path) == memory
 
 
 def test_a_reader_sees_one_save_or_the_next(opened: StateFile, path: Path) -> None:
@@ -597,6 +619,15 @@ def damaged(path: Path) -> None:
     path.write_bytes(content)
 
 
+def damaged_index(path: Path) -> None:
+    """Nothing that a start reads for itself; the next job that ends would be written into it."""
+    written(path, remembering())
+    [(page,)] = rows(path, "SELECT rootpage FROM sqlite_master WHERE name = 'ended_by_collection'")
+    content = bytearray(path.read_bytes())
+    content[(page - 1) * 4096 : (page - 1) * 4096 + 8] = b"\xff" * 8
+    path.write_bytes(content)
+
+
 def truncated(path: Path) -> None:
     written(path, remembering(2000))
     os.truncate(path, path.stat().st_size // 2)
@@ -633,6 +664,7 @@ UNUSABLE: list[tuple[Any, str]] = [
     (foreign_without_tables, "a database of another program; name another file in state.path"),
     (newer, "written by a newer version of this program; run that one, or name another file"),
     (damaged, DAMAGED),
+    (damaged_index, DAMAGED),
     (truncated, DAMAGED),
     (a_digit_changed, DAMAGED),
     (a_row_missing, DAMAGED),
@@ -789,6 +821,7 @@ def test_a_file_that_cannot_be_written_is_read_and_caught_up_with(
         watch = Watch(milvus, state=path)
         assert watch.state is not None
         assert not watch.state.account.ok
+        assert caplog.text.count("ERROR") == 1, "said before the first poll, which may not be for long"
         milvus.refused(docs)
         watch.poll(3)
         assert watch.finished("docs") == 2
@@ -845,6 +878,43 @@ def test_a_disk_that_is_full_at_the_start(path: Path) -> None:
     assert (state.account.ok, state.trouble, state.account.errors) == (True, None, 1)
     state.close()
     assert read_state(path) == memory
+
+
+def test_a_disk_that_takes_nothing_is_found_out_at_the_start(path: Path) -> None:
+    """Not at the first job that ends."""
+    written(path, remembering(200))
+    with no_room(path, size=1):
+        state, memory = use(path)
+        assert (memory, state.account.ok) == (remembering(200), False)
+        assert isinstance(state.trouble, StateUnwritable)
+    state.close()
+
+
+def test_a_disk_that_stays_full_costs_little(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each poll tries again, and reads the file only once it can be written."""
+    written(path, remembering(200))
+    state, memory = use(path)
+    taken = []
+    monkeypatch.setattr("exporter.ledger.state.take", lambda c: taken.append(c) or database.take(c))
+    end(memory, 999)
+    with no_room(path, size=1):
+        for _ in range(3):
+            with pytest.raises(StateUnwritable):
+                state.save(memory, 1.0)
+    assert taken == []
+    state.save(memory, 2.0)
+    assert len(taken) == 1
+    state.close()
+
+
+def test_a_connection_that_has_broken_is_replaced(opened: StateFile, path: Path) -> None:
+    """Whatever it was, the next save begins anew."""
+    assert opened._connection is not None
+    opened._connection.close()
+    with pytest.raises(StateUnusable):
+        opened.save(remembering(), 1.0)
+    opened.save(remembering(), 2.0)
+    assert read_state(path) == remembering()
 
 
 def test_a_write_that_fails_is_counted_and_caught_up(
@@ -984,7 +1054,9 @@ def test_a_lock_deleted_while_in_use_is_taken_again(opened: StateFile, path: Pat
 # Killed in the middle of a write
 
 
-def test_what_a_kill_leaves_half_written_is_as_if_it_had_not_begun(path: Path, tmp_path: Path) -> None:
+def test_what_a_kill_leaves_half_written_is_as_if_it_had_not_begun(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """For the next daemon, and for a reader that must not write."""
     memory, killed = remembering(300), tmp_path / "killed"
     killed.mkdir()
@@ -993,6 +1065,8 @@ def test_what_a_kill_leaves_half_written_is_as_if_it_had_not_begun(path: Path, t
     left = [file.read_bytes() for file in sorted(killed.iterdir())]
     assert look_at_state(killed / path.name, thorough=True)[1] == memory
     assert [file.read_bytes() for file in sorted(killed.iterdir())] == left, "a look is not a write"
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "no such folder"))
+    assert read_state(killed / path.name) == memory, "there is no other folder to undo it in"
     state, found = use(killed / path.name)
     assert found == memory
     state.close()

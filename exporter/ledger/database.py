@@ -20,6 +20,7 @@ _HEADER_BYTES: Final = 100
 _APPLICATION_ID: Final = 0x4D524558  # "MREX" in the file's header: a database of another program is told by its absence
 # A reader holds the file for as long as it takes to fetch the rows; a stop has 5 s for everything.
 _BUSY_SECONDS: Final = 2.0
+_SHARED_MEMORY: Final = "/dev/shm"  # noqa: S108  # can be written in a container whose root file system cannot
 
 _MIGRATIONS: Final = (
     """
@@ -43,7 +44,6 @@ _MIGRATIONS: Final = (
 )
 """Each takes a file one version up. A file has only ever been written by released versions of these."""
 
-_PROBE: Final = "UPDATE memory SET value = value WHERE key = 'file'"
 _TABLES: Final = (
     "SELECT key, value, seal FROM memory",
     "SELECT database, collection, collection_id, body, seal FROM outcomes",
@@ -115,9 +115,11 @@ def require_whole(connection: sqlite3.Connection) -> None:
 
 def probe(connection: sqlite3.Connection) -> None:
     """Write something that changes nothing: a disk that is full is found out now, not at the first job that ends."""
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
     with connection:
         connection.execute("BEGIN IMMEDIATE")
-        connection.execute(_PROBE)
+        # Written although it is the same, unlike a row: SQLite leaves out an update that changes no byte.
+        connection.execute(f"PRAGMA user_version = {version}")
 
 
 def take(connection: sqlite3.Connection) -> tuple[str, Memory | None]:
@@ -135,8 +137,7 @@ def take(connection: sqlite3.Connection) -> tuple[str, Memory | None]:
             connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
             row = sealed(("file", uuid.uuid4().hex))
             connection.execute("INSERT INTO memory VALUES (?, ?, ?)", row)
-        connection.execute(f"PRAGMA user_version = {len(_MIGRATIONS)}")
-        connection.execute(_PROBE)
+        connection.execute(f"PRAGMA user_version = {len(_MIGRATIONS)}")  # a write also where it is the same
         return name_of(connection) or "", _memory(_fetched(connection))
 
 
@@ -171,8 +172,19 @@ def _look_at_rows(path: Path, *, thorough: bool) -> tuple[str | None, Memory | N
         if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN):
             raise
         # A writer was killed half way. Whoever writes next rolls back; a reader does so in a copy.
-        with tempfile.TemporaryDirectory() as folder:
-            return _look(_copied(path, Path(folder)).as_uri(), thorough=thorough)
+        try:
+            return _look_at_copy(path, None, thorough=thorough)
+        except OSError:
+            return _look_at_copy(path, _SHARED_MEMORY, thorough=thorough)
+
+
+def _look_at_copy(path: Path, where: str | None, *, thorough: bool) -> tuple[str | None, Memory | None]:
+    with tempfile.TemporaryDirectory(dir=where) as folder:
+        copy = Path(folder, "copy")
+        shutil.copyfile(path, copy)
+        with contextlib.suppress(FileNotFoundError):
+            shutil.copyfile(path.with_name(f"{path.name}-journal"), Path(folder, "copy-journal"))
+        return _look(copy.as_uri(), thorough=thorough)
 
 
 def _look(uri: str, *, thorough: bool) -> tuple[str | None, Memory | None]:
@@ -197,15 +209,6 @@ def _memory(rows: list[list[Row]]) -> Memory | None:
     pairs, *tables = rows
     header: dict[str, str] = dict(map(unsealed, pairs))
     return memory_from(header, *tables) if "since" in header else None
-
-
-def _copied(path: Path, folder: Path) -> Path:
-    copy = folder / "copy"
-    shutil.copyfile(path, copy)
-    journal = path.with_name(f"{path.name}-journal")
-    with contextlib.suppress(FileNotFoundError):
-        shutil.copyfile(journal, folder / "copy-journal")
-    return copy
 
 
 def _version(path: Path) -> int:

@@ -79,7 +79,7 @@ class Kept:
     def take(self, changes: Changes) -> None:
         """Note that these are in the file."""
         self.header.update(changes.header)
-        self.outcomes.update({c: replace(o, recent=list(o.recent)) for c, o in changes.outcomes.items()})
+        self.outcomes.update({c: _copy(o) for c, o in changes.outcomes.items()})
         self.databases.update(changes.databases)
         self.ended.update({id_: (e.collection, e.job) for id_, e in changes.ended.items()})
         for collection in changes.outcomes_gone:
@@ -88,6 +88,12 @@ class Kept:
             del self.databases[database]
         for id_ in changes.ended_gone:
             del self.ended[id_]
+
+
+def _copy(outcomes: Outcomes) -> Outcomes:
+    """Copy what may change in place."""
+    trouble = replace(outcomes.trouble) if outcomes.trouble else None
+    return replace(outcomes, recent=list(outcomes.recent), trouble=trouble)
 
 
 def write(connection: sqlite3.Connection, changes: Changes) -> None:

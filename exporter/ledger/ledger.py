@@ -33,8 +33,7 @@ class Ledger:
         self._retention = retention
         self._forget_after = forget_after
         self._counts = counts
-        self._half_written: dict[int, bool] = {}
-        """Failed jobs whose end Milvus had not written at first sight, and whether they are to be counted."""
+        self._half_written = memory.half_written
         self._missing: set[int] = set()
         """Jobs that have left the listing and may not be forgotten yet."""
         self._forgotten: set[int] = set()
@@ -183,6 +182,10 @@ class Ledger:
     def _overdue(self, waiting: frozenset[int], scope: Collection | None, now: float) -> Iterable[Ended]:
         """Half-written jobs of an earlier listing about which this one, which covers them, has said nothing new."""
         for job_id in waiting & self._half_written.keys():
+            if job_id not in self.board:  # from before a restart
+                if scope is None:
+                    del self._half_written[job_id]
+                continue
             job, collection = self.board.job(job_id)
             if scope is None or scope == collection:
                 self.board.set_end(job_id, now)

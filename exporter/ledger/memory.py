@@ -18,6 +18,8 @@ class Memory:
     databases: dict[str, DatabaseTotals] = field(default_factory=dict)
     ended: dict[int, Ended] = field(default_factory=dict)
     """By job id: what has been counted or is the baseline. Counted once, however often it is listed."""
+    half_written: dict[int, bool] = field(default_factory=dict)
+    """Failed jobs whose end Milvus had not written at first sight, and whether they are to be counted."""
     baseline_done: bool = False
     """Whether a whole listing has been seen: from then on every ended job that appears is counted."""
     covered: set[Collection] = field(default_factory=set)

@@ -45,6 +45,7 @@ def header_of(memory: Memory) -> dict[str, str]:
         "since": repr(memory.since),
         "baseline_done": str(int(memory.baseline_done)),
         "covered": json.dumps(sorted(memory.covered)),
+        "half_written": json.dumps(sorted(memory.half_written.items())),
         "rows": json.dumps([len(memory.outcomes), len(memory.databases), len(memory.ended)]),
     }
 
@@ -58,6 +59,7 @@ def memory_from(header: Mapping[str, str], outcomes: list[Row], databases: list[
         raise Damaged
     memory = Memory(since=float(header["since"]), baseline_done=header["baseline_done"] == "1")
     memory.covered = {Collection(*place) for place in json.loads(header["covered"])}
+    memory.half_written = {int(job_id): bool(counts) for job_id, counts in json.loads(header["half_written"])}
     known: dict[tuple[str, str, int], Collection] = {}
     for row in map(unsealed, ended):
         one = ended_from_row(row, known)

@@ -123,8 +123,10 @@ class Trial:
 
     async def _round(self) -> None:
         self.tally.rounds += 1
-        harm = self.chance.choice(HARM)
-        before = self._journal()
+        harm, before = self.chance.choice(HARM), self._journal()
+        if harm == "no room" and before[0]:
+            # What a kill has left half written is rolled back in place, which a full disk allows and such a limit not.
+            harm = "no growth"
         daemon = self._start(harm)
         # Mostly around its first polls, where memory is read, changed and written.
         alive = self.chance.choice((0.3, 0.9, 1.2, 2.5)) * self.chance.uniform(0.7, 1.3)
@@ -207,7 +209,7 @@ class Trial:
             line = ["unshare", "-m", "sh", "-c", f'{mounts} && exec "$@"', "sh", *line]
         if harm in ("no growth", "no room"):  # as a full disk: the file may not grow; nothing can be written at all
             line = ["prlimit", f"--fsize={self.state.stat().st_size if harm == 'no growth' else 1}", *line]
-        unlogged = harm in ("no growth", "no room")
+        unlogged = harm in ("no growth", "no room")  # the limit is for every file
         with Path("/dev/null" if unlogged else f"{tempfile.gettempdir()}/{self.folder.name}.log").open("ab") as log:
             return subprocess.Popen(line, env=environment(), stdout=log, stderr=log)
 
