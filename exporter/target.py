@@ -54,7 +54,7 @@ def build(settings: Settings, clock: Clock, *, writing: bool = True) -> Target:
     if settings.inventory.enabled:
         timeout = settings.poll.timeout
         budget = max(INVENTORY_BUDGET_SECONDS, timeout)
-        reader = InventoryReader(client, clock, budget=budget, call_timeout=timeout, remembered=memory.outcomes)
+        reader = InventoryReader(client, clock, budget=budget, call_timeout=timeout, remembered=memory.collections())
     corridor = Corridor(settings, client, store, clock, reader=reader, memory=memory, state=state)
     account = _account(settings, reader, state, clock.wall())
     return Target(client, store, reader, corridor, Exposition(store, clock, account, process=writing), state)

@@ -340,7 +340,7 @@ class Watch:
         self._runner.close()
 
     def _reader(self) -> InventoryReader:
-        remembered = list(self.memory.outcomes)
+        remembered = self.memory.collections()
         return InventoryReader(self.milvus, self.clock, budget=30.0, call_timeout=10.0, remembered=remembered)
 
     def run(self, work: Coroutine[Any, Any, Result]) -> Result:

@@ -200,6 +200,65 @@ def test_a_collection_dropped_while_nobody_watched_is_gone_after_the_first_pass(
         assert after.outcome("other") is not None
 
 
+def test_a_dropped_collection_whose_jobs_are_listed_stays_gone_over_restarts(
+    milvus: ScriptedMilvus, path: Path
+) -> None:
+    """Its last failure must not come back for the day that Milvus still lists it."""
+    docs = milvus.create("docs")
+    milvus.refused(docs)
+    with Watch(milvus, state=path) as before:
+        before.poll()
+        milvus.drop(docs)
+        before.read_inventory()
+        before.poll()
+        assert before.row("docs") is not None
+        assert before.row("docs").newest is None  # type: ignore[union-attr]
+    for _ in range(2):
+        with Watch(milvus, state=path) as after:
+            after.poll()
+            assert after.outcome("docs") is None
+            assert after.row("docs") is not None
+            assert after.row("docs").newest is None  # type: ignore[union-attr]
+
+
+def test_a_job_counted_in_an_unknown_database_finds_its_home_after_the_restart(
+    milvus: ScriptedMilvus, path: Path
+) -> None:
+    """What was learnt too late for one process is learnt by the next, and moves what was counted."""
+    docs = milvus.create("docs", "hr")
+    milvus.refuse_inventory["list_databases"] = errors.Unreachable()
+    with Watch(milvus, state=path) as before:
+        before.poll()
+        milvus.refreshed(docs)
+        before.poll(2)
+        assert before.finished("docs", "") == 1
+    milvus.refuse_inventory.clear()
+    with Watch(milvus, state=path) as after:
+        after.poll(2)
+        assert (after.finished("docs", ""), after.finished("docs", "hr")) == (None, 1)
+        assert after.totals("") is None
+        assert sum(after.totals("hr").duration_buckets) == 1  # type: ignore[union-attr]
+
+
+def test_what_was_external_before_the_restart_still_is(milvus: ScriptedMilvus, path: Path) -> None:
+    """A job under a former name is asked for where it can be, also while nothing can be described."""
+    docs = milvus.create("docs")
+    with Watch(milvus, state=path) as before:
+        before.poll()
+    number = milvus.submit(docs)
+    milvus.clock.turn(1)
+    milvus.places[docs].name = "texts"
+    milvus.create("docs", created=milvus.clock.wall())
+    milvus.refuse_inventory["describe_collection"] = errors.Unreachable()
+    with Watch(milvus, state=path) as after:
+        after.poll()
+        milvus.complete(number)
+        milvus.refuse_inventory.clear()
+        after.read_inventory()
+        after.poll(3)
+        assert (after.finished("texts"), after.finished("docs")) == (1, 0)
+
+
 def test_a_lost_grant_over_a_restart_forgets_nothing(milvus: ScriptedMilvus, path: Path) -> None:
     """The collection still answers to its name, so it exists."""
     docs = milvus.create("docs")

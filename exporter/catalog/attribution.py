@@ -78,10 +78,13 @@ class Attribution:
         return not 0 < start < (taker.created or 0.0)
 
     def restore(self, placed: Iterable[tuple[Job, Collection]]) -> None:
-        """Take over answers from before a restart, as far as they name a database: the others are asked again."""
+        """Take over answers from before a restart, as far as they name a database: the others are still open."""
         for job, collection in placed:
             if collection.database:
                 self._settled[job.job_id] = (collection, job.start or 0.0, job.name)
+            else:
+                self._leave_open(job)
+                self._away.add(job.job_id)  # until it is listed again
 
     def _is_alias(self, collection: Collection) -> bool:
         """Return whether a bare name, under which a job was found, is now known to be another collection's alias."""

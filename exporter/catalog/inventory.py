@@ -20,6 +20,8 @@ class Entry:
     """None while DescribeCollection has not answered for it."""
     aliases: tuple[str, ...] = ()
     source: str = ""
+    seen: bool = True
+    """Whether Milvus has shown it to this process; not so for one that is known from before a restart alone."""
 
 
 @dataclass(frozen=True)

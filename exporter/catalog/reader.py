@@ -95,9 +95,10 @@ class InventoryReader:
         """Databases that the last pass could not show; they come first in the next."""
         self._one_at_a_time = asyncio.Lock()
         self.account = InventoryAccount()
-        # From before a restart: the first pass must tell which of them have been dropped meanwhile. Not shown as
-        # collections that exist until Milvus says so.
-        entries = {c.collection_id: Entry(c, created=None, external=None) for c in remembered if c.collection_id}
+        # From before a restart: the first pass must tell which of them have been dropped meanwhile.
+        known = {c.collection_id: c for c in remembered if c.collection_id}
+        entries = {id_: Entry(c, created=None, external=True, seen=False) for id_, c in known.items()}
+        self._once_external = frozenset(entries)
         self.latest = Inventory(entries)
         """The newest picture; swapped whole at the end of a pass."""
 
@@ -163,7 +164,7 @@ class InventoryReader:
     def _entry(self, collection: Collection, created: float | None) -> Entry:
         found = self._described.get(collection.collection_id)
         if found is None:
-            return Entry(collection, created, external=None)
+            return Entry(collection, created, external=collection.collection_id in self._once_external or None)
         return Entry(collection, created, found.external, found.aliases, found.source)
 
     async def _describe_new(self, here: _Pass) -> None:

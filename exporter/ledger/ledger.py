@@ -182,10 +182,8 @@ class Ledger:
     def _overdue(self, waiting: frozenset[int], scope: Collection | None, now: float) -> Iterable[Ended]:
         """Half-written jobs of an earlier listing about which this one, which covers them, has said nothing new."""
         for job_id in waiting & self._half_written.keys():
-            if job_id not in self.board:  # from before a restart
-                if scope is None:
-                    del self._half_written[job_id]
-                continue
+            if job_id not in self.board:
+                continue  # from before a restart, and not listed since
             job, collection = self.board.job(job_id)
             if scope is None or scope == collection:
                 self.board.set_end(job_id, now)

@@ -24,3 +24,7 @@ class Memory:
     """Whether a whole listing has been seen: from then on every ended job that appears is counted."""
     covered: set[Collection] = field(default_factory=set)
     """Collections whose own baseline a listing by name has taken before the first whole one."""
+
+    def collections(self) -> frozenset[Collection]:
+        """Return every collection that something is remembered of, also one that is gone and has jobs listed."""
+        return frozenset((*self.outcomes, *(ended.collection for ended in self.ended.values())))

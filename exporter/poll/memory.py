@@ -226,5 +226,5 @@ class PollMemory:
         return tuple(
             CollectionRow(entry.collection, entry.source, entry.created)
             for entry in self.attribution.inventory.external
-            if self.keeps(entry.collection)
+            if entry.seen and self.keeps(entry.collection)
         )
