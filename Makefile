@@ -39,7 +39,7 @@ endif
 
 proto: $(PARTS)/generator/.complete ## generated code from proto/
 	$(PARTS)/generator/bin/python -m grpc_tools.protoc -Iproto --python_out=exporter/milvus/pb --pyi_out=exporter/milvus/pb \
-	  milvus_refresh.proto
+	  milvus_refresh.proto listing_view.proto
 
 golden: $(TEST) ## golden files anew, for you to read in git diff
 	UPDATE_GOLDEN=1 $(BIN)/python -m pytest -q tests -k golden $(PYTEST_ARGS)

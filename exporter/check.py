@@ -217,7 +217,7 @@ async def _version(client: MilvusClient, settings: Settings) -> Step:
 
 async def _refresh_api(client: MilvusClient, settings: Settings) -> Step:
     try:
-        answer = await client.list_jobs(timeout=settings.poll.timeout)
+        jobs = await client.list_all_jobs(timeout=settings.poll.timeout)
     except errors.ServerFault as error:
         if error.may_be_one_broken_job:
             instead = "until this is over each poll lists the known collections one by one, which needs the inventory"
@@ -225,7 +225,7 @@ async def _refresh_api(client: MilvusClient, settings: Settings) -> Step:
         return _failed("refresh API", error)
     except errors.MilvusError as error:
         return _failed("refresh API", error)
-    return Step("refresh API", Verdict.OK, f"{_count(len(answer.jobs), 'job')} listed")
+    return Step("refresh API", Verdict.OK, f"{_count(len(jobs), 'job')} listed")
 
 
 async def _inventory(client: MilvusClient, settings: Settings) -> tuple[Step, tuple[str, ...]]:

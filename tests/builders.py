@@ -219,6 +219,10 @@ class ScriptedMilvus:
 
     # What it answers
 
+    async def list_all_jobs(self, *, timeout: float) -> list[bytes]:
+        answer = await self.list_jobs(timeout=timeout)
+        return [job.SerializeToString() for job in answer.jobs]
+
     async def list_jobs(
         self, *, timeout: float, database: str = "", collection: str = ""
     ) -> pb.ListRefreshExternalCollectionJobsResponse:

@@ -40,7 +40,7 @@ def header(**milvus: Any) -> str | None:
 def kind_of(client: MilvusClient) -> Coroutine[Any, Any, str]:
     async def ask() -> str:
         try:
-            await client.list_jobs(timeout=PATIENCE)
+            await client.list_all_jobs(timeout=PATIENCE)
         except errors.MilvusError as error:
             return error.kind
         return "ok"
@@ -203,7 +203,7 @@ def test_a_secret_of_exactly_the_largest_size_is_whole(secret: Callable[..., str
 def test_the_header_arrives_at_the_server_with_every_call(given: dict[str, str]) -> None:
     async def run() -> list[str | bytes | None]:
         async with serving() as wire, client_of(f"http://{wire.target}", **given) as client:
-            await client.list_jobs(timeout=PATIENCE)
+            await client.list_all_jobs(timeout=PATIENCE)
             await client.connect(timeout=PATIENCE)
             await client.server_version(timeout=PATIENCE)
             return wire.authorizations
@@ -216,12 +216,12 @@ def test_a_token_rotated_on_disk_arrives_over_the_same_connection(secret: Callab
     async def run() -> Wire:
         token = Path(secret("token", "old"))
         async with serving() as wire, client_of(f"http://{wire.target}", token_file=token) as client:
-            await client.list_jobs(timeout=PATIENCE)
+            await client.list_all_jobs(timeout=PATIENCE)
             secret("token", "newer")
-            await client.list_jobs(timeout=PATIENCE)
+            await client.list_all_jobs(timeout=PATIENCE)
             replace(token, "")
             with pytest.raises(errors.CredentialsUnusable):
-                await client.list_jobs(timeout=PATIENCE)
+                await client.list_all_jobs(timeout=PATIENCE)
             return wire
 
     wire = asyncio.run(run())
@@ -268,7 +268,7 @@ def tls_error(server: Any, **milvus: Any) -> errors.MilvusError | None:
             host = milvus.pop("host", "127.0.0.1")
             async with client_of(f"{scheme}://{host}:{wire.port}", **milvus) as client:
                 try:
-                    await client.list_jobs(timeout=PATIENCE)
+                    await client.list_all_jobs(timeout=PATIENCE)
                 except errors.MilvusError as error:
                     return error
             return None
@@ -287,7 +287,7 @@ def test_mutual_tls_shows_our_certificate(papers: Papers) -> None:
             serving(tls=papers.server.server(papers.ours.file)) as wire,
             client_of(f"https://{wire.target}", files=files) as client,
         ):
-            await client.list_jobs(timeout=PATIENCE)
+            await client.list_all_jobs(timeout=PATIENCE)
             return wire.calls[0]
 
     assert asyncio.run(run()).client == (b"exporter.internal",)
@@ -426,12 +426,12 @@ def test_new_tls_files_mean_a_new_handshake_without_a_restart(papers: Papers, tm
             serving(tls=papers.server.server(papers.ours.file)) as wire,
             client_of(f"https://{wire.target}", files=files) as client,
         ):
-            await client.list_jobs(timeout=PATIENCE)
-            await client.list_jobs(timeout=PATIENCE)
+            await client.list_all_jobs(timeout=PATIENCE)
+            await client.list_all_jobs(timeout=PATIENCE)
             replace(cert, second.cert.read_bytes())
             assert await kind_of(client) == "tls", "half replaced: the key is still the old one"
             replace(key, second.key.read_bytes())
-            await client.list_jobs(timeout=PATIENCE)
+            await client.list_all_jobs(timeout=PATIENCE)
             return wire.calls
 
     calls = asyncio.run(run())
@@ -475,7 +475,7 @@ def test_a_call_under_way_ends_in_peace_when_tls_files_change(papers: Papers, tm
             serving({LIST_JOBS: slow}, tls=papers.server.server()) as wire,
             client_of(f"https://{wire.target}", files={"ca": ca}) as client,
         ):
-            before = asyncio.create_task(client.list_jobs(timeout=60))
+            before = asyncio.create_task(client.list_all_jobs(timeout=60))
             await going.wait()
             replace(ca, papers.ours.file.read_bytes() + b"\n")
             began = time.monotonic()
@@ -483,7 +483,7 @@ def test_a_call_under_way_ends_in_peace_when_tls_files_change(papers: Papers, tm
             assert time.monotonic() - began < 2
             assert await client.list_databases(timeout=PATIENCE)
             go_on.set()
-            assert await before == GOOD[LIST_JOBS]
+            assert await before == [job.SerializeToString() for job in GOOD[LIST_JOBS].jobs]
             assert len(wire.connections) == 2
 
     asyncio.run(run())
@@ -516,7 +516,7 @@ def test_a_tls_file_that_cannot_be_used_is_tls_and_recovers(
             assert await kind_of(client) == "ok"
             spoil(files[name])
             with pytest.raises(errors.TLSFilesUnusable) as raised:
-                await client.list_jobs(timeout=PATIENCE)
+                await client.list_all_jobs(timeout=PATIENCE)
             assert str(raised.value) == f"The TLS files cannot be used. {files[name]}: {why}"
             assert raised.value.kind == "tls"
             if files[name].is_dir():
@@ -537,7 +537,7 @@ from exporter.milvus.client import MilvusClient
 async def run():
     client = MilvusClient(Settings.model_validate({"milvus": {"uri": sys.argv[1]}}))
     try:
-        await client.list_jobs(timeout=5)
+        await client.list_all_jobs(timeout=5)
     except errors.MilvusError as error:
         return error.kind
     finally:
@@ -644,7 +644,7 @@ def test_connecting_may_take_as_long_as_the_call() -> None:
         poll = {"interval": "1s", "timeout": "800ms"}
         async with server, client_of(f"http://127.0.0.1:{port}", poll=poll) as client:
             try:
-                await client.list_jobs(timeout=0.8)
+                await client.list_all_jobs(timeout=0.8)
             except errors.MilvusError as error:
                 return error.kind
         return "ok"

@@ -324,7 +324,7 @@ def test_a_failed_poll(milvus: ScriptedMilvus, watching: Watching, error: errors
 
 
 STATIONS = {
-    "decode": "exporter.milvus.decode.ListingDecoder.whole",
+    "decode": "exporter.milvus.decode.ListingDecoder.whole_of_bytes",
     "a record": "exporter.milvus.decode._progress",
     "attribute": "exporter.catalog.Attribution.assign",
     "questions": "exporter.catalog.Attribution.questions",

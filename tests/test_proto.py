@@ -13,7 +13,7 @@ import pytest
 from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor
 from peers.parts import ROOT, fetched
 
-from exporter.milvus.pb import milvus_refresh_pb2
+from exporter.milvus.pb import listing_view_pb2, milvus_refresh_pb2
 
 GENERATED = ROOT / "exporter" / "milvus" / "pb"
 OURS = milvus_refresh_pb2.DESCRIPTOR
@@ -63,6 +63,15 @@ def test_each_field_of_each_message_is_pymilvus_own(name: str) -> None:
     assert ours == {field: theirs.get(field) for field in ours}
 
 
+def test_the_undecoded_view_of_a_listing_has_the_fields_of_the_listing() -> None:
+    whole = milvus_refresh_pb2.ListRefreshExternalCollectionJobsResponse.DESCRIPTOR
+    view = listing_view_pb2.ListingView.DESCRIPTOR
+    assert {f.name: (f.number, f.is_repeated) for f in view.fields} == {
+        f.name: (f.number, f.is_repeated) for f in whole.fields
+    }
+    assert {f.type for f in view.fields} == {FieldDescriptor.TYPE_BYTES}
+
+
 @pytest.mark.parametrize("name", sorted(OURS.enum_types_by_name))
 def test_each_enum_value_is_pymilvus_own(name: str) -> None:
     enum: EnumDescriptor = OURS.enum_types_by_name[name]
@@ -109,8 +118,9 @@ def test_our_package_is_not_milvus_own_so_that_pymilvus_fits_into_the_same_proce
 def test_the_generated_code_is_what_the_proto_file_says_now(tmp_path: Path) -> None:
     generator = fetched("generator", "bin/python")
     outputs = [f"--python_out={tmp_path}", f"--pyi_out={tmp_path}"]
-    line = [str(generator), "-m", "grpc_tools.protoc", f"-I{ROOT / 'proto'}", *outputs, "milvus_refresh.proto"]
+    files = [path.name for path in (ROOT / "proto").glob("*.proto")]
+    line = [str(generator), "-m", "grpc_tools.protoc", f"-I{ROOT / 'proto'}", *outputs, *files]
     subprocess.run(line, check=True, timeout=60)
     made = {path.name: path.read_text() for path in tmp_path.iterdir()}
     assert made == {name: (GENERATED / name).read_text() for name in made}, "run `make proto`"
-    assert set(made) == {"milvus_refresh_pb2.py", "milvus_refresh_pb2.pyi"}
+    assert set(made) == {f"{Path(name).stem}_pb2.{ending}" for name in files for ending in ("py", "pyi")}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from functools import partial
 from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -13,6 +15,7 @@ from google.protobuf.message import DecodeError, Message
 from exporter import __version__, errors
 from exporter.milvus.channel import Channel, Credentials
 from exporter.milvus.pb import milvus_refresh_pb2 as pb
+from exporter.milvus.pb.listing_view_pb2 import ListingView
 from exporter.milvus.redact import safe_source
 from exporter.milvus.status import from_grpc, from_status
 from exporter.model import DescribedCollection, ShownCollection
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from exporter.config import Settings
 
 _SERVICE: Final = "/milvus.proto.milvus.MilvusService/"
+_LIST_JOBS: Final = "ListRefreshExternalCollectionJobs"
 # Below this a decode takes well under a millisecond: handing it to a thread would cost more.
 _DECODE_IN_THREAD_BYTES: Final = 256 * 1024
 
@@ -28,6 +32,7 @@ _DECODE_IN_THREAD_BYTES: Final = 256 * 1024
 _NOT_EXTERNAL: Final = (105, 1100)
 
 Answer = TypeVar("Answer", bound=Message)
+Result = TypeVar("Result")
 
 
 class MilvusClient:
@@ -42,16 +47,24 @@ class MilvusClient:
         """Close the channel."""
         await self._channel.close()
 
+    async def list_all_jobs(self, *, timeout: float) -> list[bytes]:
+        """List the refresh jobs of all databases: the records as they came."""
+        raw = await self._raw_call(_LIST_JOBS, pb.ListRefreshExternalCollectionJobsRequest(), timeout)
+        status, jobs = await _off_loop(_records, raw)
+        failed = from_status(status)
+        if failed is not None:
+            raise failed
+        return jobs
+
     async def list_jobs(
-        self, *, timeout: float, database: str = "", collection: str = ""
+        self, *, timeout: float, database: str, collection: str
     ) -> pb.ListRefreshExternalCollectionJobsResponse:
-        """List refresh jobs: of all databases, or of one collection by name.
+        """List the refresh jobs of one collection by name.
 
         ``database`` filters only together with ``collection`` (docs/milvus.md, "The calls").
         """
         request = pb.ListRefreshExternalCollectionJobsRequest(db_name=database, collection_name=collection)
-        answer = pb.ListRefreshExternalCollectionJobsResponse
-        return await self._call("ListRefreshExternalCollectionJobs", request, answer, timeout)
+        return await self._call(_LIST_JOBS, request, pb.ListRefreshExternalCollectionJobsResponse, timeout)
 
     async def list_databases(self, *, timeout: float) -> tuple[str, ...]:
         """Return the names of the databases this user may see."""
@@ -107,10 +120,7 @@ class MilvusClient:
 
     async def _call(self, method: str, request: Message, answer: type[Answer], timeout: float) -> Answer:
         raw = await self._raw_call(method, request, timeout)
-        if len(raw) > _DECODE_IN_THREAD_BYTES:
-            message = await asyncio.to_thread(_decode, answer, raw)
-        else:
-            message = _decode(answer, raw)
+        message = await _off_loop(partial(_decode, answer), raw)
         status: Any = message
         failed = from_status(status.status)
         if failed is not None:
@@ -133,11 +143,25 @@ class MilvusClient:
             return raw
 
 
-def _decode(answer: type[Answer], raw: bytes) -> Answer:
+async def _off_loop(decode: Callable[[bytes], Result], raw: bytes) -> Result:
+    if len(raw) > _DECODE_IN_THREAD_BYTES:
+        return await asyncio.to_thread(decode, raw)
+    return decode(raw)
+
+
+def _records(raw: bytes) -> tuple[pb.Status, list[bytes]]:
+    view = _decode(ListingView, raw, pb.ListRefreshExternalCollectionJobsResponse.DESCRIPTOR.name)
+    try:
+        return pb.Status.FromString(view.status), view.jobs[:]
+    except DecodeError:
+        raise errors.BadResponse("a status that is none") from None
+
+
+def _decode(answer: type[Answer], raw: bytes, name: str = "") -> Answer:
     # A bare OK with nothing in it is what some HTTP ingresses make of a call: proto3 would read it as success.
     if not raw:
         raise errors.BadResponse("OK without a message")
     try:
         return answer.FromString(raw)
     except DecodeError:
-        raise errors.BadResponse(f"{len(raw)} bytes that are no {answer.DESCRIPTOR.name}") from None
+        raise errors.BadResponse(f"{len(raw)} bytes that are no {name or answer.DESCRIPTOR.name}") from None

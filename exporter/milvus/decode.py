@@ -1,7 +1,8 @@
 """Translate job records at the door, and only those that are new or have changed.
 
-Most of a listing is yesterday's ended jobs. A record that says what it said at the last poll is recognised by a few
-numbers and never becomes an object, so a poll costs what has changed (docs/milvus.md, "Retention").
+Most of a listing is yesterday's ended jobs (docs/milvus.md, "Retention"). A record whose bytes are those of the last
+poll is not even decoded, and one that says the same never becomes a job: a poll costs what has changed
+(docs/decisions/0010-cost-follows-change.md).
 """
 
 from __future__ import annotations
@@ -12,6 +13,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, Literal
 
+from google.protobuf.message import DecodeError
+
+from exporter import errors
+from exporter.milvus.difference import difference
 from exporter.milvus.pb import milvus_refresh_pb2 as pb
 from exporter.milvus.reasons import classify
 from exporter.milvus.redact import SourceStyle, safe_reason, safe_source
@@ -56,6 +61,26 @@ class ListingDecoder:
         self._reason_style = reason_style
         self._known: dict[int, Fingerprint] = {}
         self._reported: dict[int, set[Problem]] = {}
+        self._bytes: Sequence[bytes] | None = None
+        """The last listing's records, one of each id in ``_known``; None where what is known came in another way."""
+        self._unwritten: dict[int, bytes] = {}
+        """Of these, the half-written ones."""
+
+    def whole_of_bytes(self, listing: Sequence[bytes], now: float) -> Decoded:
+        """Decode a listing of everything as it came. ``now`` in epoch seconds.
+
+        Raises :class:`exporter.errors.BadResponse` for a record that cannot be decoded, and then knows what it knew.
+        """
+        decoded = None if self._bytes is None else self._against(self._bytes, listing, now)
+        if decoded is None:
+            records = _parsed(listing)
+            decoded = self.whole(records, now)
+            self._unwritten = {
+                r.job_id: raw for r, raw in zip(records, listing, strict=True) if _half_written(_fingerprint(r))
+            }
+        # With an id listed twice, what is known is not one record for one id.
+        self._bytes = listing if decoded.total == len(listing) else None
+        return decoded
 
     def whole(self, records: Sequence[Record], now: float) -> Decoded:
         """Decode a listing of everything. ``now`` in epoch seconds."""
@@ -68,8 +93,38 @@ class ListingDecoder:
     def start_over(self, listed: Iterable[int]) -> None:
         """Take every record as changed next time, and every id in ``listed`` as one that an earlier listing had."""
         self._known = dict.fromkeys((*self._known, *listed), -1)
+        self._bytes = None
+
+    def _against(self, before: Sequence[bytes], listing: Sequence[bytes], now: float) -> Decoded | None:
+        """Decode what differs from the last listing; None where an id is listed twice, which takes a look at all."""
+        added, removed = difference(before, listing)
+        records, former = _parsed(added), [record.job_id for record in _parsed(removed)]
+        arrived, left = {record.job_id for record in records}, set(former)
+        known = self._known
+        if len(arrived) < len(records) or any(id_ in known and id_ not in left for id_ in arrived):
+            return None
+        for id_ in left:
+            self._unwritten.pop(id_, None)
+        fresh = list(zip(_parsed(self._unwritten.values()), self._unwritten.values(), strict=True))
+        fresh += [(r, raw) for r, raw in zip(records, added, strict=True) if self._says_more(r)]
+        problems: Counter[Problem] = Counter()
+        changed = tuple(self._translate(record, _fingerprint(record), now, problems) for record, _ in fresh)
+        self._unwritten = {job.job_id: raw for job, (_, raw) in zip(changed, fresh, strict=True) if job.half_written}
+        gone = tuple(left - arrived)
+        self._forget(gone)
+        return Decoded(changed, gone, problems, len(listing))
+
+    def _says_more(self, record: Record) -> bool:
+        print_ = _fingerprint(record)
+        return self._known.get(record.job_id) != print_ or _half_written(print_)
+
+    def _forget(self, gone: Iterable[int]) -> None:
+        for job_id in gone:
+            del self._known[job_id]
+            self._reported.pop(job_id, None)
 
     def _decode(self, records: Sequence[Record], now: float, scope: frozenset[int] | None) -> Decoded:
+        self._bytes = None
         problems: Counter[Problem] = Counter()
         seen: set[int] = set()
         fresh: list[tuple[Record, Fingerprint]] = []
@@ -84,9 +139,7 @@ class ListingDecoder:
             fresh = self._settle_duplicates(records, problems)
         changed = tuple(self._translate(record, print_, now, problems) for record, print_ in fresh)
         gone = tuple((known.keys() if scope is None else scope & known.keys()) - seen)
-        for job_id in gone:
-            del known[job_id]
-            self._reported.pop(job_id, None)
+        self._forget(gone)
         return Decoded(changed, gone, problems, len(seen))
 
     def _settle_duplicates(
@@ -136,6 +189,14 @@ class ListingDecoder:
         if problem not in reported:
             reported.add(problem)
             problems[problem] += 1
+
+
+def _parsed(records: Iterable[bytes]) -> list[Record]:
+    parse = Record.FromString
+    try:
+        return [parse(record) for record in records]
+    except DecodeError:
+        raise errors.BadResponse("a job record that is none") from None
 
 
 def _fingerprint(record: Record) -> Fingerprint:

@@ -26,10 +26,13 @@ class Listing(Protocol):
 
 
 class JobSource(Protocol):
-    """The one call a poll makes. Times are seconds; failures are :class:`errors.MilvusError`."""
+    """The one call a poll makes, in two ways. Times are seconds; failures are :class:`errors.MilvusError`."""
 
-    async def list_jobs(self, *, timeout: float, database: str = "", collection: str = "") -> Listing:
-        """List jobs: of all databases, or of one collection by name."""
+    async def list_all_jobs(self, *, timeout: float) -> Sequence[bytes]:
+        """List the jobs of all databases: the records as they came."""
+
+    async def list_jobs(self, *, timeout: float, database: str, collection: str) -> Listing:
+        """List the jobs of one collection by name."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,6 @@ from exporter import errors
 from exporter.catalog import InventoryReader
 from exporter.clock import Clock
 from exporter.ledger import Ended, Memory, StateFile
-from exporter.milvus.decode import Record
 from exporter.model import Collection, Job
 from exporter.poll.ask import Deadline, JobSource, list_by_name, rotated
 from exporter.poll.memory import PollMemory
@@ -121,7 +120,7 @@ class Corridor:
         deadline = Deadline(self._clock, begun + self._settings.poll.timeout)
         first_pass = self._begin_first_pass()
         try:
-            answer = await self._source.list_jobs(timeout=deadline.left)
+            listing = await self._source.list_all_jobs(timeout=deadline.left)
         except errors.ServerFault as refused:
             if not refused.may_be_one_broken_job:
                 raise
@@ -129,16 +128,16 @@ class Corridor:
             await self._finish(first_pass)
             return await self._list_parts(refused, now, begun, deadline)
         await self._finish(first_pass)
-        changed, gone = await self._decode(answer.jobs, now, deadline, just_read=first_pass is not None)
+        changed, gone = await self._decode(listing, now, deadline, just_read=first_pass is not None)
         return await _in_thread(self._memory.remember_whole, changed, gone, now, begun)
 
     async def _decode(
-        self, records: Sequence[Record], now: float, deadline: Deadline, *, just_read: bool
+        self, listing: Sequence[bytes], now: float, deadline: Deadline, *, just_read: bool
     ) -> tuple[tuple[Job, ...], tuple[int, ...]]:
         """Decode a whole listing and find out whose jobs they are. Returns what has changed, and the ids that left."""
         memory = self._memory
         await self._adopt()
-        changed, gone = await _in_thread(memory.decode_whole, records, now)
+        changed, gone = await _in_thread(memory.decode_whole, listing, now)
         await self._look_up_unknown_names(deadline, just_read=just_read)
         questions = memory.attribution.questions()
         if questions:

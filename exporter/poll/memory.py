@@ -72,9 +72,12 @@ class PollMemory:
         # Whether a collection exists is part of its rows.
         self.ledger.board.dirty.update(self.ledger.board.groups)
 
-    def decode_whole(self, records: Sequence[Record], now: float) -> tuple[tuple[Job, ...], tuple[int, ...]]:
-        """Return new or changed jobs and the ids that are no longer listed; attributes as far as possible."""
-        decoded = self._decoder.whole(records, now)
+    def decode_whole(self, listing: Sequence[bytes], now: float) -> tuple[tuple[Job, ...], tuple[int, ...]]:
+        """Return new or changed jobs and the ids that are no longer listed; attributes as far as possible.
+
+        Raises :class:`exporter.errors.BadResponse` for a record that cannot be decoded.
+        """
+        decoded = self._decoder.whole_of_bytes(listing, now)
         self._problems.update(decoded.problems)
         self.attribution.miss(decoded.gone)
         self.attribution.assign(decoded.changed)
