@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -83,13 +84,13 @@ class Snapshot:
 
     now: float
     """Epoch seconds of the poll."""
-    jobs: tuple[JobRows, ...] = ()
+    jobs: Sequence[JobRows] = ()
     folded: tuple[tuple[str, StateCounts], ...] = ()
     """By database: the jobs of collections beyond ``limits.max_collections``, added up."""
     unlisted: tuple[Collection, ...] = ()
-    outcomes: tuple[OutcomeRow, ...] = ()
+    outcomes: Sequence[OutcomeRow] = ()
     databases: tuple[DatabaseRow, ...] = ()
-    collections: tuple[CollectionRow, ...] = ()
+    collections: Sequence[CollectionRow] = ()
     known_since: float = 0.0
     listed_jobs: int = 0
     collections_folded: int = 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -42,35 +42,33 @@ def job_rows(
 
 
 def keep_within(
-    rows: Iterable[JobRows], outcomes: Mapping[Collection, OutcomeRow], *, now: float, most: int
-) -> tuple[tuple[JobRows, ...], tuple[JobRows, ...]]:
-    """Return the rows within the limit and those beyond it.
+    rows: Sequence[JobRows], outcome_of: Callable[[Collection], OutcomeRow | None], *, now: float, most: int
+) -> tuple[Sequence[JobRows], Sequence[JobRows]]:
+    """Return the rows within the limit and those beyond it, both in the order of ``rows``.
 
     Kept first: active, failing, overdue; then by name, so that the choice is stable from poll to poll. Should a
     collection really be called __other__, it goes first where anything goes: one series, never two of one name.
     """
-    ordered = sorted(rows, key=lambda row: row.collection)
-    if len(ordered) <= most:
-        return tuple(ordered), ()
-    eligible = [row for row in ordered if row.collection.name != OTHER]
-    ranked = sorted(eligible, key=lambda row: (_rank(row.active, outcomes.get(row.collection), now), row.collection))
-    kept = {row.collection for row in ranked[:most]}
+    if len(rows) <= most:
+        return rows, ()
+    eligible = [row for row in rows if row.collection.name != OTHER]
+    eligible.sort(key=lambda row: (_rank(row.active, outcome_of(row.collection), now), row.collection))
+    kept = {row.collection for row in eligible[:most]}
     return (
-        tuple(row for row in ordered if row.collection in kept),
-        tuple(row for row in ordered if row.collection not in kept),
+        tuple(row for row in rows if row.collection in kept),
+        tuple(row for row in rows if row.collection not in kept),
     )
 
 
 def keep_outcomes_within(
-    rows: Iterable[OutcomeRow], active: frozenset[Collection], *, now: float, most: int
-) -> tuple[OutcomeRow, ...]:
-    """Return the outcomes within their own limit, in the same order of importance."""
-    ordered = sorted(rows, key=lambda row: row.collection)
-    if len(ordered) <= most:
-        return tuple(ordered)
-    ranked = sorted(ordered, key=lambda row: (_rank(row.collection in active, row, now), row.collection))
+    rows: Sequence[OutcomeRow], is_active: Callable[[Collection], bool], *, now: float, most: int
+) -> Sequence[OutcomeRow]:
+    """Return the outcomes within their own limit, by the same order of importance."""
+    if len(rows) <= most:
+        return rows
+    ranked = sorted(rows, key=lambda row: (_rank(is_active(row.collection), row, now), row.collection))
     kept = {row.collection for row in ranked[:most]}
-    return tuple(row for row in ordered if row.collection in kept)
+    return tuple(row for row in rows if row.collection in kept)
 
 
 def fold(rows: Iterable[JobRows]) -> tuple[tuple[str, StateCounts], ...]:
@@ -84,18 +82,11 @@ def fold(rows: Iterable[JobRows]) -> tuple[tuple[str, StateCounts], ...]:
     return tuple((database, _as_counts(counts)) for database, counts in sorted(totals.items()))
 
 
-def one_row_per_label_set(rows: Iterable[JobRows], *, max_sources: int) -> tuple[JobRows, ...]:
-    """Join rows that would print the same labels: a dropped collection and its successor bear one name.
+def join(rows: Iterable[JobRows], *, max_sources: int) -> JobRows:
+    """Join rows, one or more, that would print the same labels: a dropped collection and its successor bear one name.
 
     The counts are added up; the collection that exists speaks for its jobs.
     """
-    by_place: dict[tuple[str, str], list[JobRows]] = {}
-    for row in rows:
-        by_place.setdefault(row.collection[:2], []).append(row)
-    return tuple(same[0] if len(same) == 1 else _join(same, max_sources) for same in by_place.values())
-
-
-def _join(rows: list[JobRows], max_sources: int) -> JobRows:
     latest_first = sorted(
         rows,
         key=lambda row: (_age_key(row.newest) if row.newest else (float("-inf"), 0), row.collection),
@@ -109,7 +100,9 @@ def _join(rows: list[JobRows], max_sources: int) -> JobRows:
                 total[index] += count
     others = by_source.pop(OTHER, [0] * len(STATES))  # folded already
     counts, folded = _fold_sources(by_source, max_sources, others)
-    return replace(latest_first[0], counts=counts, sources_folded=folded + sum(row.sources_folded for row in rows))
+    return replace(
+        latest_first[0], counts=counts, sources_folded=folded + sum(row.sources_folded for row in latest_first)
+    )
 
 
 def _fold_sources(

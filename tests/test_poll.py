@@ -158,7 +158,8 @@ def test_everything_about_a_job_is_forgotten_with_it(milvus: ScriptedMilvus, wat
     assert memory.ledger._missing == set()
     assert (memory.attribution._settled, memory.attribution._open, memory.attribution._denied) == ({}, {}, {})
     assert (memory._decoder._known, memory._decoder._reported) == ({}, {})
-    assert memory._rows == {}
+    assert (len(memory._jobs.rows), memory._jobs._singly) == (0, {})
+    assert memory._outcomes._generations.keys() == {("hr", "docs"), ("sales", "docs")}
 
 
 def test_a_job_that_vanishes_between_two_failed_polls_leaves_nothing(
@@ -333,7 +334,7 @@ STATIONS = {
     "forget": "exporter.ledger.Ledger._forget_ids",
     "summarise": "exporter.summary.job_rows",
     "bound": "exporter.summary.keep_within",
-    "outcomes": "exporter.poll.memory.outcome_rows",
+    "outcomes": "exporter.poll.tables.outcome_row",
 }
 
 

@@ -193,12 +193,19 @@ class Attribution:
             return False
         if collection.database or collection.collection_id:
             return self.inventory.exists(collection)
+        return False if collection.name in self._dropped_names() else None
+
+    def grounds(self) -> tuple[Inventory, frozenset[Collection], frozenset[str]]:
+        """Return what the answers of :meth:`exists` depend on: while it is the same, they are."""
+        return self.inventory, frozenset(self._formers), self._dropped_names()
+
+    def _dropped_names(self) -> frozenset[str]:
         if not self._denied or len(self.inventory.databases) > MAX_DATABASES:
-            return None
+            return frozenset()
         if self._dropped is None:
             hoped = {job.name for job_id, job in self._open.items() if job_id not in self._denied}
             self._dropped = frozenset(self._open[job_id].name for job_id in self._denied) - hoped
-        return False if collection.name in self._dropped else None
+        return self._dropped
 
     def settle(self, jobs: Iterable[Job], collection: Collection) -> None:
         """Remember jobs that a listing by name has shown to be this collection's.

@@ -2,10 +2,11 @@
 
 from exporter.ledger.board import Board, Group
 from exporter.ledger.database import look_at_state, read_state
+from exporter.ledger.history import History, Mark
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.memory import Memory
 from exporter.ledger.outcomes import DURATION_BUCKETS, DatabaseTotals, Ended, Outcomes
-from exporter.ledger.rows import database_rows, outcome_rows
+from exporter.ledger.rows import database_rows, outcome_row, outcome_rows
 from exporter.ledger.state import StateAccount, StateFile
 
 __all__ = [
@@ -14,13 +15,16 @@ __all__ = [
     "DatabaseTotals",
     "Ended",
     "Group",
+    "History",
     "Ledger",
+    "Mark",
     "Memory",
     "Outcomes",
     "StateAccount",
     "StateFile",
     "database_rows",
     "look_at_state",
+    "outcome_row",
     "outcome_rows",
     "read_state",
 ]

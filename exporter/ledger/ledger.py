@@ -38,6 +38,10 @@ class Ledger:
         """Jobs that have left the listing and may not be forgotten yet."""
         self._forgotten: set[int] = set()
         self._reconciled = False
+        self._unshown = {collection for collection, outcomes in memory.outcomes.items() if not outcomes.shown}
+        self._next_sweep = float("-inf")
+        """Epoch seconds before which no collection can have been idle for long enough, unless it has changed."""
+        self.board.dirty.update(memory.outcomes)
 
     def know(self, collections: Iterable[Collection]) -> None:
         """Begin to remember collections that the inventory shows: their counters stand at 0."""
@@ -116,21 +120,35 @@ class Ledger:
         forgotten, self._forgotten = frozenset(self._forgotten), set()
         return forgotten
 
-    def sweep(self, now: float, exists: Callable[[Collection], bool | None]) -> None:
-        """Forget outcomes that nobody has touched for ``forget_after``, of collections not known to exist."""
-        for collection, outcomes in list(self.memory.outcomes.items()):
-            idle = max(outcomes.seen, self.memory.since) < now - self._forget_after
+    def sweep(self, now: float, exists: Callable[[Collection], bool | None], *, all_of_them: bool = False) -> None:
+        """Forget outcomes of collections that are gone, and those that nobody has touched for ``forget_after``.
+
+        ``exists`` is asked about what has changed, and with ``all_of_them`` about everything: its answers have.
+        """
+        all_of_them = all_of_them or now >= self._next_sweep
+        memory = self.memory
+        for collection in list(memory.outcomes if all_of_them else self.board.dirty & memory.outcomes.keys()):
+            outcomes = memory.outcomes[collection]
+            known = exists(collection)
             # A job that could not be placed and left without having ended has left nothing.
-            idle = idle or (not collection.collection_id and outcomes.empty)
-            if idle and collection not in self.board.groups and exists(collection) is not True:
+            idle = self._idle_from(outcomes) < now or (not collection.collection_id and outcomes.empty)
+            if known is False or (idle and known is not True and collection not in self.board.groups):
                 self.forget_collection(collection)
+        if all_of_them:
+            moments = map(self._idle_from, memory.outcomes.values())
+            self._next_sweep = min((moment for moment in moments if moment >= now), default=now + self._forget_after)
+
+    def _idle_from(self, outcomes: Outcomes) -> float:
+        return max(outcomes.seen, self.memory.since) + self._forget_after
 
     def mark_shown(self) -> None:
         """Note that a snapshot with all counters as they stood has been published."""
-        for collection, outcomes in self.memory.outcomes.items():
-            if not outcomes.shown:
+        for collection in self._unshown:
+            outcomes = self.memory.outcomes.get(collection)
+            if outcomes is not None and not outcomes.shown:
                 outcomes.shown = True
                 self.board.dirty.add(collection)
+        self._unshown.clear()
         for totals in self.memory.databases.values():
             totals.shown = True
 
@@ -222,6 +240,7 @@ class Ledger:
         outcomes = self.memory.outcomes.get(collection)
         if outcomes is None:
             outcomes = self.memory.outcomes[collection] = Outcomes()
+            self._unshown.add(collection)
             self.board.dirty.add(collection)
             if self._counts(collection):
                 self.memory.databases.setdefault(collection.database, DatabaseTotals())
@@ -245,6 +264,7 @@ class Ledger:
                 self._outcomes(heir).merge(Outcomes.of(ended for ended in moved if ended.collection == heir))
         if stays or former.collection_id:
             self.memory.outcomes[former] = outcomes.without(moved, rest)
+            self._unshown.add(former)
         self._drop_empty_database(former.database)
 
     def _drop_empty_database(self, database: str) -> None:

@@ -18,7 +18,7 @@ def outcome_rows(
     for collection, outcomes in sorted(memory.outcomes.items(), key=lambda item: item[0]):
         # In this order a known id comes last and speaks for the name that a former generation bore as well.
         if keeps(collection):
-            by_place[collection[:2]] = _outcome_row(collection, outcomes, max_age(collection))
+            by_place[collection[:2]] = outcome_row(collection, outcomes, max_age(collection))
     return tuple(by_place.values())
 
 
@@ -27,7 +27,8 @@ def database_rows(memory: Memory) -> tuple[DatabaseRow, ...]:
     return tuple(_database_row(name, totals) for name, totals in sorted(memory.databases.items()))
 
 
-def _outcome_row(collection: Collection, outcomes: Outcomes, max_age: float | None) -> OutcomeRow:
+def outcome_row(collection: Collection, outcomes: Outcomes, max_age: float | None) -> OutcomeRow:
+    """Return the row of one collection. ``max_age`` in seconds."""
     # A counter that appears with a value has no increase: what is new stands at 0 for one snapshot.
     return OutcomeRow(
         collection=collection,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -17,6 +17,7 @@ from exporter.snapshot import Snapshot
 from exporter.store import Publication, Store
 
 _OPENMETRICS_END: Final = b"# EOF\n"
+_PIECE: Final = 256 * 1024
 _GZIP_WINDOW: Final = 31  # a gzip header and trailer; one member, since some readers stop after the first
 _GZIP_LEVEL: Final = 1  # on such text level 9 costs six times as much for a tenth fewer bytes
 
@@ -36,8 +37,8 @@ class _Sections:
     """The text of one snapshot, in OpenMetrics or not."""
 
     snapshot: Snapshot
-    jobs: bytes
-    rest: bytes
+    jobs: list[bytes]
+    rest: list[bytes]
 
 
 class Exposition:
@@ -107,33 +108,46 @@ class Exposition:
     def _body(self, format_: Format, gzip: bool) -> Body:  # noqa: FBT001  # the second half of a key
         body = self._bodies.get((format_, gzip))
         if body is None:
-            body = _compressed(self._body(format_, False)) if gzip else self._plain(format_)  # noqa: FBT003
-            self._bodies[format_, gzip] = body
+            chunks = self._chunks(format_)
+            whole = (_compressed(chunks),) if gzip else tuple(_joined(chunks))
+            body = self._bodies[format_, gzip] = Body(format_.value, "gzip" if gzip else "", whole)
         return body
 
-    def _plain(self, format_: Format) -> Body:
+    def _chunks(self, format_: Format) -> Iterator[bytes]:
         sections = self._sections.get(format_.openmetrics)
         snapshot = self._publication.snapshot
         if sections is None or sections.snapshot is not snapshot:
             jobs, rest = self._renderer.jobs(snapshot, format_), self._renderer.rest(snapshot, format_)
             sections = self._sections[format_.openmetrics] = _Sections(snapshot, jobs, rest)
-        chunks = [self._own.render(format_), sections.rest]
+        yield self._own.render(format_)
+        yield from sections.rest
         if not self._stale:
-            chunks.append(sections.jobs)
+            yield from sections.jobs
         if format_.openmetrics:
-            chunks.append(_OPENMETRICS_END)
-        return Body(format_.value, "", tuple(chunk for chunk in chunks if chunk))
+            yield _OPENMETRICS_END
 
 
 def _same_listing(one: Publication, other: Publication) -> bool:
     return one.snapshot is other.snapshot and one.account.last_success == other.account.last_success
 
 
-def _compressed(body: Body) -> Body:
+def _joined(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the same bytes in few pieces: what is sent many times is joined once."""
+    piece: list[bytes] = []
+    size = 0
+    for chunk in chunks:
+        piece.append(chunk)
+        size += len(chunk)
+        if size >= _PIECE:
+            yield b"".join(piece)
+            piece, size = [], 0
+    if size:
+        yield b"".join(piece)
+
+
+def _compressed(chunks: Iterable[bytes]) -> bytes:
     compressor = _compressor()
-    chunks = [compressor.compress(chunk) for chunk in body.chunks]
-    chunks.append(compressor.flush())
-    return Body(body.content_type, "gzip", (b"".join(chunks),))
+    return b"".join((*(compressor.compress(piece) for piece in _joined(chunks)), compressor.flush()))
 
 
 class _Compressor(Protocol):

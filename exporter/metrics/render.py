@@ -10,22 +10,17 @@ milvus_external_refresh_jobs{database="sales",collection="docs",source="s3://lak
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import accumulate
-from typing import Final, Generic, TypeVar
+from typing import Final
 
 from exporter.ledger import DURATION_BUCKETS
 from exporter.metrics import contract
 from exporter.metrics.contract import Metric
+from exporter.metrics.printed import Line, Lines, PrintedPages, Running
 from exporter.metrics.text import Format, encoded, escape, head, number
 from exporter.model import Collection, Job, State
 from exporter.snapshot import OTHER, STATES, CollectionRow, DatabaseRow, JobRows, OutcomeRow, Snapshot, StateCounts
-
-Row = TypeVar("Row")
-Lines = tuple[str, ...]
-"""What one row adds to each family of its block, in the order of the block; empty where it adds nothing."""
-Printed = tuple[bytes, ...]
-"""The same, ready to be sent."""
 
 _JOB_FAMILIES: Final = (
     contract.JOBS,
@@ -54,89 +49,54 @@ _COLLECTION_FAMILIES: Final = (contract.INFO, contract.CREATED)
 class Renderer:
     """Prints one snapshot after the other; what it keeps of the last one changes nothing but the time it takes.
 
-    To be used by one thread at a time.
+    Whatever it returns is to be joined. To be used by one thread at a time.
     """
 
     def __init__(self) -> None:
-        self._jobs = _Kept(lambda timed: timed[0].collection, _job_lines)
-        self._outcomes = {
-            openmetrics: _Kept(_place, printer)
-            for openmetrics, printer in ((False, _outcome_lines), (True, _outcome_lines_with_exemplar))
-        }
-        self._databases = _Kept(lambda row: row.database, _database_lines)
-        self._collections = _Kept(_place, _collection_lines)
+        self._jobs = PrintedPages(_job_lines)
+        self._outcomes = {False: PrintedPages(_outcome_lines), True: PrintedPages(_outcome_lines_with_exemplar)}
+        self._collections = PrintedPages(_collection_lines)
+        self._counted: Sequence[CollectionRow] = ()
+        self._counts: list[bytes] = []
 
-    def jobs(self, snapshot: Snapshot, format_: Format) -> bytes:
+    def jobs(self, snapshot: Snapshot, format_: Format) -> list[bytes]:
         """Return what is withheld while the snapshot is stale."""
-        # Only while a job is under way does a line depend on the moment.
-        rows = self._jobs.lines((row, snapshot.now if row.active else 0.0) for row in snapshot.jobs)
-        rows.extend(
-            _printed(_only_counts(_count_lines(_row_labels((database, OTHER), ""), counts)))
-            for database, counts in snapshot.folded
+        columns = self._jobs.columns(snapshot.jobs, snapshot.now) or [[]]
+        columns[0] += (
+            encoded(_count_lines(_row_labels((database, OTHER), ""), counts)) for database, counts in snapshot.folded
         )
-        unlisted = [_printed((_gauge(contract.UNLISTED, _place_labels(each), 1),)) for each in snapshot.unlisted]
-        return _block(_JOB_FAMILIES, rows, format_) + _block((contract.UNLISTED,), unlisted, format_)
+        unlisted = [encoded(_gauge(contract.UNLISTED, _place_labels(each), 1)) for each in snapshot.unlisted]
+        return [*_block(_JOB_FAMILIES, columns, format_), *_block((contract.UNLISTED,), [unlisted], format_)]
 
-    def rest(self, snapshot: Snapshot, format_: Format) -> bytes:
+    def rest(self, snapshot: Snapshot, format_: Format) -> list[bytes]:
         """Return what stays through stale snapshots: outcomes, and the collections that exist."""
         known_since = f"{contract.KNOWN_SINCE.name} {number(snapshot.known_since)}\n" if snapshot.known_since else ""
-        return b"".join(
-            (
-                _block(_OUTCOME_FAMILIES, self._outcomes[format_.openmetrics].lines(snapshot.outcomes), format_),
-                _block((contract.KNOWN_SINCE,), [_printed((known_since,))], format_),
-                _block(_DATABASE_FAMILIES, self._databases.lines(snapshot.databases), format_),
-                _block(_COLLECTION_FAMILIES, self._collections.lines(snapshot.collections), format_),
-                _block((contract.COLLECTIONS,), _totals(snapshot.collections), format_),
-            )
-        )
+        outcomes = self._outcomes[format_.openmetrics].columns(snapshot.outcomes, snapshot.now)
+        databases = [list(map(encoded, lines)) for lines in zip(*map(_database_lines, snapshot.databases), strict=True)]
+        collections = self._collections.columns(snapshot.collections, snapshot.now)
+        return [
+            *_block(_OUTCOME_FAMILIES, outcomes, format_),
+            *_block((contract.KNOWN_SINCE,), [[encoded(known_since)]], format_),
+            *_block(_DATABASE_FAMILIES, databases, format_),
+            *_block(_COLLECTION_FAMILIES, collections, format_),
+            *_block((contract.COLLECTIONS,), [self._totals(snapshot.collections)], format_),
+        ]
+
+    def _totals(self, rows: Sequence[CollectionRow]) -> list[bytes]:
+        if self._counted is not rows:
+            self._counted = rows
+            counts = sorted(Counter(row.collection.database for row in rows).items())
+            self._counts = [encoded(_gauge(contract.COLLECTIONS, _database_labels(base), n)) for base, n in counts]
+        return self._counts
 
 
-class _Kept(Generic[Row]):
-    """The lines of one kind of row, printed again only for a row that is not the same as last time.
-
-    ``key`` finds the row of last time; should two rows ever share one, both are still printed right.
-    """
-
-    def __init__(self, key: Callable[[Row], Hashable], print_row: Callable[[Row], Lines]) -> None:
-        self._key = key
-        self._print = print_row
-        self._last: dict[Hashable, tuple[Row, Printed]] = {}
-
-    def lines(self, rows: Iterable[Row]) -> list[Printed]:
-        """Return the lines of all rows; what is no row of these any more is forgotten."""
-        last, self._last = self._last, {}
-        found = []
-        for row in rows:
-            key = self._key(row)
-            kept = last.get(key)
-            if kept is None or kept[0] != row:
-                kept = (row, _printed(self._print(row)))
-            self._last[key] = kept
-            found.append(kept[1])
-        return found
-
-
-def _printed(lines: Lines) -> Printed:
-    return tuple(map(encoded, lines))
-
-
-def _block(families: Sequence[Metric], rows: Sequence[Printed], format_: Format) -> bytes:
-    """Turn rows of lines into families of lines; a family without a sample has no head either."""
-    parts: list[bytes] = []
-    for metric, column in zip(families, zip(*rows, strict=True), strict=True) if rows else ():
-        body = b"".join(column)
-        if body:
-            parts += (encoded(head(metric, format_)), body)
-    return b"".join(parts)
-
-
-def _totals(rows: Iterable[CollectionRow]) -> list[Printed]:
-    counts = Counter(row.collection.database for row in rows)
-    return [_printed((_gauge(contract.COLLECTIONS, _database_labels(each), n),)) for each, n in sorted(counts.items())]
-
-
-def _place(row: OutcomeRow | CollectionRow) -> Collection:
-    return row.collection
+def _block(families: Sequence[Metric], columns: Sequence[Sequence[bytes]], format_: Format) -> Iterator[bytes]:
+    """Yield columns of lines as families of lines; a family without a sample has no head either."""
+    for metric, column in zip(families, columns, strict=False):
+        lines = [each for each in column if each]
+        if lines:
+            yield encoded(head(metric, format_))
+            yield from lines
 
 
 def _database_labels(database: str) -> str:
@@ -156,16 +116,11 @@ def _count_lines(labels: str, counts: StateCounts) -> str:
     return "".join(f'{name}{{{labels},state="{state}"}} {n}\n' for state, n in zip(STATES, counts, strict=True))
 
 
-def _only_counts(lines: str) -> Lines:
-    return (lines,) + ("",) * (len(_JOB_FAMILIES) - 1)
-
-
-def _job_lines(timed: tuple[JobRows, float]) -> Lines:
-    row, now = timed
+def _job_lines(row: JobRows) -> Lines:
     counts = "".join(_count_lines(_row_labels(row.collection, source), counts) for source, counts in row.counts)
     job = row.newest
     if job is None:
-        return _only_counts(counts)
+        return (counts,) + ("",) * (len(_JOB_FAMILIES) - 1)
     labels = _row_labels(row.collection, job.source)
     return (
         counts,
@@ -174,7 +129,7 @@ def _job_lines(timed: tuple[JobRows, float]) -> Lines:
         _gauge(contract.LAST_CHANGE, labels, row.changed),
         _gauge(contract.LAST_START, labels, job.start),
         _gauge(contract.LAST_END, labels, job.end),
-        _gauge(contract.LAST_DURATION, labels, _duration(job, now)),
+        _duration(labels, job),
         _gauge(contract.LAST_INFO, f"{labels},{_identity(job)}", 1),
     )
 
@@ -189,12 +144,13 @@ def _identity(job: Job) -> str:
     return f'job_id="{job.job_id}",failure_class="{failure_class}",reason="{escape(job.reason)}"'
 
 
-def _duration(job: Job, now: float) -> float | None:
+def _duration(labels: str, job: Job) -> Line:
     if job.start is None:
-        return None
-    end = job.end if job.state.ended else now
+        return ""
+    if not job.state.ended:
+        return Running(f"{contract.LAST_DURATION.name}{{{labels}}}", job.start)
     # Rounded to what Milvus's stamps can say; the difference of two floats has noise behind that.
-    return None if end is None else max(0.0, round(end - job.start, 3))
+    return "" if job.end is None else _gauge(contract.LAST_DURATION, labels, max(0.0, round(job.end - job.start, 3)))
 
 
 def _gauge(metric: Metric, labels: str, value: float | None) -> str:
@@ -226,7 +182,7 @@ def _outcome_lines(row: OutcomeRow, exemplar: str = "") -> Lines:
     )
 
 
-def _database_lines(row: DatabaseRow) -> Lines:
+def _database_lines(row: DatabaseRow) -> tuple[str, str]:
     labels = _database_labels(row.database)
     name = contract.FAILED_BY_CLASS.name
     by_class = "".join(f'{name}{{{labels},failure_class="{each}"}} {count}\n' for each, count in row.failed_by_class)

@@ -7,8 +7,8 @@ from typing import Final
 
 _BLOCK: Final = 64
 """Records compared at once: long enough that a listing is few comparisons, short enough to find a change in quickly."""
-_AHEAD: Final = 32
-"""How far to look for where two listings fall into step again; beyond that, whatever is left is looked up."""
+_AHEAD: Final = (8, 128, 2048, 32768)
+"""How far to look for where two listings fall into step again, nearby first; beyond that, the rest is looked up."""
 
 
 def difference(old: Sequence[bytes], new: Sequence[bytes]) -> tuple[list[bytes], list[bytes]]:
@@ -20,14 +20,14 @@ def difference(old: Sequence[bytes], new: Sequence[bytes]) -> tuple[list[bytes],
     """
     added: list[bytes] = []
     removed: list[bytes] = []
-    i, j = _start(old, new, added)
+    i = j = 0
     while i < len(new) and j < len(old):
         if new[i : i + _BLOCK] == old[j : j + _BLOCK]:
             i, j = min(i + _BLOCK, len(new)), min(j + _BLOCK, len(old))
             continue
         same = _same(new[i : i + _BLOCK], old[j : j + _BLOCK])
         i, j = i + same, j + same
-        step = _step(new[i : i + _AHEAD], old[j : j + _AHEAD])
+        step = _step(new, old, i, j)
         if step is None:
             break
         added += new[i : i + step[0]]
@@ -37,34 +37,22 @@ def difference(old: Sequence[bytes], new: Sequence[bytes]) -> tuple[list[bytes],
     return added, removed
 
 
-def _start(old: Sequence[bytes], new: Sequence[bytes], added: list[bytes]) -> tuple[int, int]:
-    """Skip what is new at the front, however much it is: after a long outage that may be hundreds of jobs."""
-    if not old or not new or old[0] == new[0]:
-        return 0, 0
-    try:
-        first = new.index(old[0])
-    except ValueError:
-        return 0, 0
-    added += new[:first]
-    return first, 0
-
-
 def _same(one: Sequence[bytes], other: Sequence[bytes]) -> int:
     """Return how many records agree from the first on."""
     return next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
 
 
-def _step(new: Sequence[bytes], old: Sequence[bytes]) -> tuple[int, int] | None:
+def _step(new: Sequence[bytes], old: Sequence[bytes], i: int, j: int) -> tuple[int, int] | None:
     """Return how many records of each to pass over until both are in step again; None where that is not near."""
-    if not new or not old:
-        return len(new), len(old)
-    for n in range(1, max(len(new), len(old))):
-        if n < len(new) and n < len(old) and new[n] == old[n]:
-            return n, n
-        if n < len(new) and new[n] == old[0]:
-            return n, 0
-        if n < len(old) and old[n] == new[0]:
-            return 0, n
+    for ahead in _AHEAD:
+        where: dict[bytes, int] = {}
+        for n, record in enumerate(old[j : j + ahead]):
+            where.setdefault(record, n)
+        for n, record in enumerate(new[i : i + ahead]):
+            if record in where:
+                return n, where[record]
+        if i + ahead >= len(new) and j + ahead >= len(old):
+            return len(new) - i, len(old) - j  # nothing that is left is in both
     return None
 
 

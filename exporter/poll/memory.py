@@ -12,6 +12,8 @@ from exporter.catalog import Attribution, Inventory
 from exporter.ledger import Ended, Ledger, Memory, database_rows, outcome_rows
 from exporter.milvus.decode import ListingDecoder, Record
 from exporter.model import Collection, Job, Problem, State
+from exporter.pages import Pages
+from exporter.poll.tables import JobTable, OutcomeTable, job_row
 from exporter.snapshot import CollectionRow, JobRows, Snapshot
 
 if TYPE_CHECKING:
@@ -35,7 +37,11 @@ class PollMemory:
             counts=self.keeps,
         )
         self._problems: Counter[Problem] = Counter()
-        self._rows: dict[Collection, JobRows] = {}
+        self._jobs = JobTable(settings.limits.max_sources)
+        self._outcomes = OutcomeTable(self._max_age)
+        self._grounds: object = None
+        self._shown_inventory: Inventory | None = None
+        self._existing: Pages[CollectionRow] = Pages()
         self._outdated: set[int] = set()
 
     def keeps(self, collection: Collection) -> bool:
@@ -69,8 +75,6 @@ class PollMemory:
         self.ledger.move_jobs(self.attribution.retry_open())
         self._take_home()
         self.ledger.know(entry.collection for entry in inventory.external)
-        # Whether a collection exists is part of its rows.
-        self.ledger.board.dirty.update(self.ledger.board.groups)
 
     def decode_whole(self, listing: Sequence[bytes], now: float) -> tuple[tuple[Job, ...], tuple[int, ...]]:
         """Return new or changed jobs and the ids that are no longer listed; attributes as far as possible.
@@ -124,27 +128,27 @@ class PollMemory:
 
     def snapshot(self, now: float, monotonic: float) -> Snapshot:
         """Summarise what is remembered. ``now`` in epoch seconds, ``monotonic`` by the clock that never steps."""
-        self._drop_gone(now)
+        self._sweep(now)
         self._refresh_rows()
         memory, limits = self.ledger.memory, self._settings.limits
-        outcomes = outcome_rows(memory, self.keeps, self._max_age)
-        by_collection = {row.collection: row for row in outcomes}
-        shown = (row for row in self._rows.values() if self._is_shown(row, monotonic))
-        rows = summary.one_row_per_label_set(shown, max_sources=limits.max_sources)
-        kept, beyond = summary.keep_within(rows, by_collection, now=now, most=limits.max_collections)
-        active = frozenset(row.collection for row in rows if row.active)
+        outcomes = self._outcomes.rows
+        kept, beyond = summary.keep_within(
+            self._shown(monotonic), lambda c: outcomes.get(c[:2]), now=now, most=limits.max_collections
+        )
         return Snapshot(
             now=now,
-            jobs=kept,
+            jobs=Pages.of(kept),
             folded=summary.fold(beyond),
             unlisted=self._unlisted(),
-            outcomes=summary.keep_outcomes_within(outcomes, active, now=now, most=limits.max_outcomes),
+            outcomes=Pages.of(
+                summary.keep_outcomes_within(outcomes.pages, self._is_active, now=now, most=limits.max_outcomes)
+            ),
             databases=database_rows(memory),
             collections=self._collections(),
             known_since=memory.since,
             listed_jobs=len(self.ledger.board),
             collections_folded=max(len(beyond), len(outcomes) - limits.max_outcomes, 0),
-            sources_folded=sum(row.sources_folded for row in kept),
+            sources_folded=self._sources_folded(kept),
         )
 
     def remembered(self, now: float) -> Snapshot:
@@ -154,10 +158,12 @@ class PollMemory:
         """
         memory, limits = self.ledger.memory, self._settings.limits
         rows = outcome_rows(memory, self.keeps, self._max_age)
-        outcomes = [replace(row, finished=None, failed=None, failed_exemplar=None) for row in rows]
+        outcomes = tuple(replace(row, finished=None, failed=None, failed_exemplar=None) for row in rows)
         return Snapshot(
             now=0.0,
-            outcomes=summary.keep_outcomes_within(outcomes, frozenset(), now=now, most=limits.max_outcomes),
+            outcomes=Pages.of(
+                summary.keep_outcomes_within(outcomes, lambda _: False, now=now, most=limits.max_outcomes)
+            ),
             known_since=memory.since,
             collections_folded=max(len(outcomes) - limits.max_outcomes, 0),
         )
@@ -185,28 +191,22 @@ class PollMemory:
             if heir is not None and collection not in by_id:
                 self.ledger.rename(collection, heir)
 
-    def _drop_gone(self, now: float) -> None:
-        exists = self.attribution.exists
-        for collection in [c for c in self.ledger.memory.outcomes if exists(c) is False]:
-            self.ledger.forget_collection(collection)
-        self.ledger.sweep(now, exists)
+    def _sweep(self, now: float) -> None:
+        grounds = self.attribution.grounds()
+        anew, self._grounds = grounds != self._grounds, grounds
+        if anew:  # whether a collection exists is part of its rows
+            self.ledger.board.dirty.update(self.ledger.board.groups)
+        self.ledger.sweep(now, self.attribution.exists, all_of_them=anew)
 
     def _refresh_rows(self) -> None:
-        board = self.ledger.board
-        for collection in board.dirty:
-            group = board.groups.get(collection)
-            if group is None:
-                self._rows.pop(collection, None)
-                continue
-            row = self._rows[collection] = summary.job_rows(
-                collection,
-                group.jobs.values(),
-                changed=group.changed,
-                exists=self.attribution.exists(collection),
-                max_sources=self._settings.limits.max_sources,
-            )
-            if self._is_outdated(collection, row.newest):
-                self._outdated.add(collection.collection_id)
+        board, exists = self.ledger.board, self.attribution.exists
+        dirty = [collection for collection in board.dirty if self.keeps(collection)]
+        most = self._settings.limits.max_sources
+        rows = [(c, job_row(c, board, exists=exists(c), max_sources=most)) for c in dirty]
+        self._jobs.update(rows)
+        self._outcomes.update(dirty, self.ledger.memory)
+        outdated = (c for c, row in rows if row is not None and self._is_outdated(c, row.newest))
+        self._outdated.update(collection.collection_id for collection in outdated)
         board.dirty.clear()
 
     def _is_outdated(self, collection: Collection, newest: Job | None) -> bool:
@@ -215,19 +215,34 @@ class PollMemory:
             return False
         return newest.source != known.source
 
-    def _is_shown(self, row: JobRows, monotonic: float) -> bool:
-        listed = self.ledger.board.listed_at(row.collection)
-        # Unlisted collections go stale one by one, while the others stay fresh.
-        return self.keeps(row.collection) and monotonic - listed <= self._settings.poll.stale_after
+    def _shown(self, monotonic: float) -> Sequence[JobRows]:
+        """Return the rows that are fresh: unlisted collections go stale one by one, while the others stay."""
+        board, stale_after = self.ledger.board, self._settings.poll.stale_after
+        if monotonic - board.whole <= stale_after:
+            return self._jobs.rows.pages
+        return self._jobs.where(lambda collection: monotonic - board.listed_at(collection) <= stale_after)
+
+    def _sources_folded(self, kept: Sequence[JobRows]) -> int:
+        if kept is self._jobs.rows.pages:
+            return self._jobs.sources_folded
+        return sum(row.sources_folded for row in kept)
+
+    def _is_active(self, collection: Collection) -> bool:
+        row = self._jobs.rows.get(collection[:2])
+        return row is not None and row.active
 
     def _unlisted(self) -> tuple[Collection, ...]:
         # Two generations of one name are one series.
         by_place = {collection[:2]: collection for collection in sorted(self.ledger.board.unlisted)}
         return tuple(filter(self.keeps, by_place.values()))
 
-    def _collections(self) -> tuple[CollectionRow, ...]:
-        return tuple(
-            CollectionRow(entry.collection, entry.source, entry.created)
-            for entry in self.attribution.inventory.external
-            if entry.seen and self.keeps(entry.collection)
-        )
+    def _collections(self) -> Pages[CollectionRow]:
+        inventory = self.attribution.inventory
+        if inventory is not self._shown_inventory:
+            self._shown_inventory = inventory
+            self._existing = Pages.of(
+                CollectionRow(entry.collection, entry.source, entry.created)
+                for entry in inventory.external
+                if entry.seen and self.keeps(entry.collection)
+            )
+        return self._existing
