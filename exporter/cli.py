@@ -91,11 +91,11 @@ def _add_demo_flags(parser: argparse.ArgumentParser) -> None:
     demo.add_argument("--demo.milvus-listen", dest="demo_listen", default="127.0.0.1:0", metavar="HOST:PORT",
                       help="Where it listens. Default: a free port of the loopback interface.")  # fmt: skip
     demo.add_argument("--demo.speed", dest="demo_speed", default="1", metavar="FACTOR",
-                      help="Divides durations and schedules of its jobs. Default: 1.")  # fmt: skip
+                      help="Divides durations and schedules of its jobs, and its outages. Default: 1.")  # fmt: skip
     demo.add_argument("--demo.seed", dest="demo_seed", default="1", metavar="NUMBER",
                       help="The same number makes the same world. Default: 1.")  # fmt: skip
     demo.add_argument("--demo.outage", dest="demo_outage", action="store_true",
-                      help="Take it down from time to time.")  # fmt: skip
+                      help="Take it down from time to time: for minutes, at speed 1.")  # fmt: skip
 
 
 def _run(settings: Settings, _: argparse.Namespace) -> int:

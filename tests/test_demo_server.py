@@ -375,6 +375,24 @@ def test_outages_follow_their_plan() -> None:
     talk(conversation, outages=plan)
 
 
+def test_outages_are_divided_by_the_speed_as_jobs_are() -> None:
+    plan = (Spell(Trouble.DOWN, after=100, lasting=10), Spell(Trouble.HANG, after=100, lasting=40))
+
+    async def conversation(_milvus: SimulatedMilvus, call: Client, clock: HandClock) -> None:
+        for seconds, answers in ((0.99, True), (1.01, False), (1.09, False), (1.11, True), (2.09, True)):
+            clock.now = NOW + seconds
+            if answers:
+                assert (await call(LIST)).status.code == 0
+            else:
+                assert (await call.error(LIST))[0] is grpc.StatusCode.UNAVAILABLE
+        clock.now = NOW + 2.49
+        # Hangs for a hundredth of a second and not for one.
+        assert await call.raw(SERVICE + LIST, timeout=0.5)
+
+    world = World(NOW, speed=100)
+    talk(conversation, world=world, outages=plan)
+
+
 def test_a_plan_that_breaks_a_job_where_there_is_none_breaks_nothing() -> None:
     async def conversation(_milvus: SimulatedMilvus, call: Client, clock: HandClock) -> None:
         clock.now = NOW + 15

@@ -1,6 +1,6 @@
 """What can go wrong with a Milvus as a whole: switched by hand, or by a plan that is a function of time.
 
-Unlike job lives, troubles are not divided by the speed: the exporter that watches them lives at wall-clock pace.
+A plan is divided by the speed, as job lives are; what is switched by hand lasts as long as it says.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Trouble(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Spell:
-    """One trouble of a plan: it begins ``after`` seconds of health and lasts ``lasting`` seconds."""
+    """One trouble of a plan: it begins ``after`` seconds of health and lasts ``lasting`` seconds, at speed 1."""
 
     trouble: Trouble
     after: float
@@ -35,12 +35,18 @@ Plan = tuple[Spell, ...]
 """Spells one after the other, and again from the beginning."""
 
 FROM_TIME_TO_TIME: Final[Plan] = (
-    Spell(Trouble.DOWN, after=180, lasting=150),
-    Spell(Trouble.RESTART, after=300, lasting=45),
-    Spell(Trouble.BROKEN_JOB, after=300, lasting=120),
-    Spell(Trouble.HANG, after=300, lasting=60),
+    Spell(Trouble.DOWN, after=180, lasting=180),
+    Spell(Trouble.BROKEN_JOB, after=180, lasting=120),
+    Spell(Trouble.RESTART, after=180, lasting=45),
+    Spell(Trouble.HANG, after=180, lasting=60),
 )
-"""What the demo's outage option plays: long enough to be seen by a poll every 30 s, and once by its stale rule."""
+"""What the demo's outage option plays. At speed 1 long enough to be seen by a poll every 30 s, and once by its stale
+rule; at speed 30 the first two are still long enough for alerts that tick at a second, and the others too short."""
+
+
+def at_speed(plan: Plan, speed: float) -> Plan:
+    """Return the plan with its times divided by ``speed``."""
+    return tuple(Spell(spell.trouble, spell.after / speed, spell.lasting / speed) for spell in plan)
 
 
 @dataclass(frozen=True, slots=True)

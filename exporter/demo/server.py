@@ -12,7 +12,7 @@ from google.protobuf.message import DecodeError
 
 from exporter.clock import Clock, SystemClock
 from exporter.demo.answers import CALLS, Caller, status_of
-from exporter.demo.faults import Faults, Happening, Plan, Trouble, endure, happening
+from exporter.demo.faults import Faults, Happening, Plan, Trouble, at_speed, endure, happening
 from exporter.demo.refusals import Denied, Refused
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class SimulatedMilvus:
     """A gRPC server that answers for ``world``, whose hands it turns by ``clock`` at every call.
 
     ``access`` switches authorization on; like ``faults`` it can be changed while the server runs. ``tls`` are gRPC
-    server credentials. ``outages`` is a plan of troubles that begins with :meth:`start`.
+    server credentials. ``outages`` is a plan of troubles that begins with :meth:`start`, at the world's speed.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class SimulatedMilvus:
         self.calls: dict[str, int] = {}
         self._clock: Clock = clock or SystemClock()
         self._tls = tls
-        self._outages = outages
+        self._outages = at_speed(outages, world.speed)
         self._began = 0.0
         self._met: Trouble | None = None
         self._server: grpc.aio.Server | None = None

@@ -6,32 +6,26 @@ import http.server
 import json
 import shutil
 import subprocess
+import sys
 import tempfile
 import threading
 import urllib.parse
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NamedTuple, Self
+
+import yaml
 
 from peers.parts import ROOT, program
-from peers.waiting import free_port, until
+from peers.waiting import free_port, is_ready, until
 
 RULES = ROOT / "deploy" / "prometheus" / "milvus-refresh.rules.yml"
-
-PROMETHEUS = """\
-global: {{scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}}
-rule_files: [rules.yml]
-scrape_configs:
-  - job_name: milvus-refresh
-    static_configs: [{{targets: ["127.0.0.1:{target}"]}}]
-alerting:
-  alertmanagers: [{{static_configs: [{{targets: ["127.0.0.1:{alertmanager}"]}}]}}]
-"""
 
 ALERTMANAGER = """\
 route:
   receiver: hook
-  group_by: [alertname, database, collection]
+  group_by: [alertname, milvus, database, collection]
   group_wait: 0s
   group_interval: 1s
   repeat_interval: 1h
@@ -39,6 +33,29 @@ receivers:
   - name: hook
     webhook_configs: [{{url: "http://127.0.0.1:{webhook}/", send_resolved: true}}]
 """
+
+
+class Subject(NamedTuple):
+    """What an alert is and is about: its name without the prefix, and the labels that are never a replica's."""
+
+    alert: str
+    database: str = ""
+    collection: str = ""
+    milvus: str = ""
+
+    @classmethod
+    def of(cls, labels: Mapping[str, str]) -> Subject:
+        about = (labels.get(name, "") for name in ("database", "collection", "milvus"))
+        return cls(labels["alertname"].removeprefix("MilvusExternal"), *about)
+
+
+class Notice(NamedTuple):
+    """One alert in one post: it fires since ``starts``, or has resolved. ``texts`` are its annotations."""
+
+    subject: Subject
+    fires: bool
+    starts: str
+    texts: Mapping[str, str]
 
 
 class Webhook:
@@ -67,6 +84,22 @@ class Webhook:
     def alerts(self, status: str) -> list[dict[str, Any]]:
         return [alert for post in list(self.posts) for alert in post["alerts"] if alert["status"] == status]
 
+    def notices(self) -> list[Notice]:
+        """Return every alert of every post, oldest first."""
+        alerts = [alert for post in list(self.posts) for alert in post["alerts"]]
+        return [
+            Notice(Subject.of(one["labels"]), one["status"] == "firing", one["startsAt"], one["annotations"])
+            for one in alerts
+        ]
+
+    def firing(self) -> set[Subject]:
+        """Return what fires, for all that we have been told."""
+        return {subject for subject, fires in {one.subject: one.fires for one in self.notices()}.items() if fires}
+
+    def arrived(self, *, resolved: bool = False) -> set[Subject]:
+        """Return what has ever fired, or has ever resolved."""
+        return {one.subject for one in self.notices() if one.fires is not resolved}
+
     def close(self) -> None:
         self._server.shutdown()
         self._server.server_close()
@@ -74,18 +107,24 @@ class Webhook:
 
 
 class Monitoring:
-    """Prometheus with the shipped rules on one target, Alertmanager and webhook behind it. Use as a context manager.
+    """Prometheus with the shipped rules, Alertmanager and webhook behind it. Use as a context manager.
 
-    Everything ticks at one second; ``keep_firing_for`` of the rules is cut to two.
+    ``targets`` is one port, or several Milvus: value of the target label ``milvus`` -> port of its exporter.
+    Everything ticks at one second. ``times`` are parameters of ``tools/generate_rules.py`` to make the rules with;
+    without them only their ``keep_firing_for`` is cut to two seconds.
     """
 
-    def __init__(self, target: int, *, prometheus: str) -> None:
+    def __init__(
+        self, targets: int | Mapping[str, int], *, prometheus: str, times: Mapping[str, int] | None = None
+    ) -> None:
         self.webhook = Webhook()
         self.port, self._alertmanager = free_port(), free_port()
         self._folder = Path(tempfile.mkdtemp(prefix="monitoring-"))
+        self.rules_file = self._folder / "rules.yml"
+        self.rules_file.write_text(_rules(times, self._folder / "made"), encoding="utf-8")
         self._commands = {
             "alertmanager": self._alertmanager_command(),
-            "prometheus": self._prometheus_command(target, prometheus),
+            "prometheus": self._prometheus_command({"": targets} if isinstance(targets, int) else targets, prometheus),
         }
         self._processes: list[subprocess.Popen[bytes]] = []
 
@@ -97,16 +136,22 @@ class Monitoring:
         found = program("prometheus-alertmanager")
         return [found, f"--config.file={config}", f"--storage.path={self._folder / 'alerts'}", *here]
 
-    def _prometheus_command(self, target: int, prometheus: str) -> list[str]:
-        config = self._folder / "prometheus.yml"
-        config.write_text(PROMETHEUS.format(target=target, alertmanager=self._alertmanager))
-        rules = RULES.read_text(encoding="utf-8")
-        assert "keep_firing_for: 5m" in rules
-        (self._folder / "rules.yml").write_text(
-            rules.replace("keep_firing_for: 5m", "keep_firing_for: 2s"), encoding="utf-8"
-        )
+    def _prometheus_command(self, targets: Mapping[str, int], prometheus: str) -> list[str]:
+        # A label with an empty value is no label.
+        described = [
+            {"targets": [f"127.0.0.1:{port}"], "labels": {"milvus": milvus}} for milvus, port in targets.items()
+        ]
+        alertmanagers = [{"static_configs": [{"targets": [f"127.0.0.1:{self._alertmanager}"]}]}]
+        config = {
+            "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
+            "rule_files": [self.rules_file.name],
+            "scrape_configs": [{"job_name": "milvus-refresh", "static_configs": described}],
+            "alerting": {"alertmanagers": alertmanagers},
+        }
+        file = self._folder / "prometheus.yml"
+        file.write_text(yaml.safe_dump(config), encoding="utf-8")
         here = f"--web.listen-address=127.0.0.1:{self.port}"
-        return [prometheus, f"--config.file={config}", f"--storage.tsdb.path={self._folder / 'data'}", here]
+        return [prometheus, f"--config.file={file}", f"--storage.tsdb.path={self._folder / 'data'}", here]
 
     def __enter__(self) -> Self:
         try:
@@ -114,7 +159,7 @@ class Monitoring:
                 with (self._folder / f"{name}.log").open("wb") as log:
                     self._processes.append(subprocess.Popen(command, stdout=log, stderr=log))
             for name, port in (("Prometheus", self.port), ("Alertmanager", self._alertmanager)):
-                until(lambda port=port: _ready(port), f"{name} is ready", seconds=30)
+                until(lambda port=port: is_ready(port), f"{name} is ready", seconds=30)
         except BaseException:
             self.__exit__()
             raise
@@ -130,20 +175,29 @@ class Monitoring:
 
     def query(self, expression: str) -> list[dict[str, Any]]:
         """Ask Prometheus; return its result vector."""
-        query = urllib.parse.urlencode({"query": expression})
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/api/v1/query?{query}", timeout=5) as answer:
-            found: list[dict[str, Any]] = json.load(answer)["data"]["result"]
-            return found
+        found: list[dict[str, Any]] = self._ask("query", query=expression)["result"]
+        return found
 
     def targets(self) -> list[dict[str, Any]]:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/api/v1/targets", timeout=5) as answer:
-            active: list[dict[str, Any]] = json.load(answer)["data"]["activeTargets"]
-            return active
+        active: list[dict[str, Any]] = self._ask("targets")["activeTargets"]
+        return active
+
+    def rules(self) -> list[dict[str, Any]]:
+        """Return every rule with its ``health`` and ``lastError``."""
+        return [rule for group in self._ask("rules")["groups"] for rule in group["rules"]]
+
+    def _ask(self, path: str, **query: str) -> Any:
+        url = f"http://127.0.0.1:{self.port}/api/v1/{path}?{urllib.parse.urlencode(query)}"
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return json.load(answer)["data"]
 
 
-def _ready(port: int) -> bool:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/-/ready", timeout=1) as answer:
-            return bool(answer.status == 200)
-    except OSError:
-        return False
+def _rules(times: Mapping[str, int] | None, folder: Path) -> str:
+    if times is None:
+        shipped = RULES.read_text(encoding="utf-8")
+        assert "keep_firing_for: 5m" in shipped
+        return shipped.replace("keep_firing_for: 5m", "keep_firing_for: 2s")
+    settings = [word for name, value in times.items() for word in ("--set", f"{name}={value}")]
+    line = [sys.executable, str(ROOT / "tools" / "generate_rules.py"), "--to", str(folder), *settings]
+    subprocess.run(line, check=True, timeout=30)
+    return (folder / "prometheus" / RULES.name).read_text(encoding="utf-8")
