@@ -17,7 +17,7 @@ from exporter.errors import UsageError
 from exporter.model import State
 from exporter.schedule import Schedule
 from exporter.target import INVENTORY_BUDGET_SECONDS, Target, build
-from exporter.web import Application, FailingCollection, LandingFacts, Reply, Server, create_app
+from exporter.web import Application, FailingCollection, LandingFacts, Reply, Server, create_app, read_security
 
 if TYPE_CHECKING:
     from exporter.config import Settings
@@ -47,7 +47,8 @@ async def serve(settings: Settings, announce: Callable[[Sequence[str]], None] | 
     schedule = Schedule(clock, lambda name: target.store.skip() if name == "poll" else None)
     pulse = _Pulse(settings, clock)
     web = _web(settings, target, clock, lambda: schedule.running and pulse.beats())
-    server = Server(web, [str(address) for address in settings.web.listen_address])
+    security = read_security(settings.web.config_file)
+    server = Server(web, [str(address) for address in settings.web.listen_address], security=security)
     stopped = _stop_signal()
     try:
         await server.start()

@@ -222,3 +222,144 @@ def test_a_body_goes_out_whole_in_pieces_of_bounded_size(sizes: list[int]) -> No
     assert b"".join(sent) == b"".join(chunks)
     assert all(len(piece) <= PIECE for piece in sent)
     assert len(sent) <= 2 * sum(sizes) // SMALL + 1
+
+
+# Further pages
+
+
+async def echo(query: str) -> Reply:
+    return Reply(200, "application/json", (repr(query).encode(),), (("content-security-policy", "sandbox"),))
+
+
+@pytest.mark.parametrize(
+    ("path", "query"),
+    [
+        ("/api/v1/jobs", ""),
+        ("/api/v1/jobs?", ""),
+        ("/api/v1/jobs?a=%20b&a=c", "a=%20b&a=c"),
+        ("/api/v1/jobs?a?b", "a?b"),
+        ("/api/v1/jobs?\xe4", "\xe4"),
+    ],
+)
+def test_a_further_page_is_given_the_query_as_it_was_sent(path: str, query: str) -> None:
+    answer = ask(path, app=build(pages={"/api/v1/jobs": echo}))
+    assert (answer.status_code, answer.text) == (200, repr(query))
+    assert answer.headers["content-security-policy"] == "sandbox"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize("path", ["/api/v1/jobs/", "/api/v1", "/API/v1/jobs", "/api//v1/jobs"])
+def test_a_further_page_has_one_spelling(path: str) -> None:
+    assert ask(path, app=build(pages={"/api/v1/jobs": echo})).status_code == 404
+
+
+def test_a_further_page_is_for_reading() -> None:
+    app = build(pages={"/sd": echo})
+    assert ask("/sd", "HEAD", app=app).status_code == 200
+    answer = ask("/sd", "POST", app=app)
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD")
+
+
+def test_a_page_at_the_root_replaces_the_landing_page() -> None:
+    assert ask("/?x", app=build(pages={"/": echo})).text == "'x'"
+    assert ask("/", app=build(pages={"/": echo}, telemetry_path="/")).text == "one 1\ntwo 2\n"
+
+
+def test_a_fault_of_a_further_page_is_500(caplog: pytest.LogCaptureFixture) -> None:
+    answer = ask("/sd?canary", app=build(pages={"/sd": failing(RuntimeError("s3cret"))}))
+    assert (answer.status_code, answer.text) == (500, "internal error\n")
+    assert "could not answer /sd: RuntimeError" in caplog.text
+    assert "canary" not in caplog.text
+
+
+@pytest.mark.parametrize("path", ["/config", "/-/ready", "/-/reload"])
+def test_a_page_cannot_take_the_place_of_another(path: str) -> None:
+    with pytest.raises(ValueError, match="taken"):
+        build(pages={path: echo}, reload=reloading())
+
+
+def test_the_metrics_cannot_take_the_place_of_a_page() -> None:
+    with pytest.raises(UsageError, match="belongs to another page"):
+        build(pages={"/sd": echo}, telemetry_path="/sd")
+
+
+# Reload
+
+
+def reloading(*faults: str, calls: list[str] | None = None) -> Callable[[], Any]:
+    async def reload() -> Sequence[str]:
+        if calls is not None:
+            calls.append("reload")
+        return faults
+
+    return reload
+
+
+def test_a_reload_that_was_taken_over_is_200() -> None:
+    answer = ask("/-/reload", "POST", app=build(reload=reloading()))
+    assert (answer.status_code, answer.text) == (200, "configuration reloaded\n")
+
+
+def test_a_reload_with_faults_is_500_with_a_line_for_each() -> None:
+    answer = ask("/-/reload", "POST", app=build(reload=reloading("a.yml:1: x: is bad", "a.yml:2: y: is worse")))
+    assert (answer.status_code, answer.text) == (500, "a.yml:1: x: is bad\na.yml:2: y: is worse\n")
+    assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "OPTIONS"])
+def test_only_post_reloads(method: str) -> None:
+    calls: list[str] = []
+    answer = ask("/-/reload", method, app=build(reload=reloading(calls=calls)))
+    assert (answer.status_code, answer.headers["allow"], calls) == (405, "POST", [])
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_without_reload_there_is_no_such_page(method: str) -> None:
+    assert ask("/-/reload", method).status_code == 404
+
+
+def test_a_reload_that_breaks_tells_the_caller_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    answer = ask("/-/reload", "POST", app=build(reload=failing(RuntimeError("s3cret"))))
+    assert (answer.status_code, answer.text) == (500, "internal error\n")
+    assert "s3cret" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [],
+        [("host", "a:1")],
+        [("sec-fetch-site", "none")],
+        [("sec-fetch-site", "same-origin"), ("host", "a:1"), ("origin", "http://a:1")],
+        [("host", "A:1"), ("origin", "http://a:1")],
+        [("host", "a"), ("origin", "https://a")],
+    ],
+)
+def test_a_command_and_a_page_of_ours_can_reload(headers: list[tuple[str, str]]) -> None:
+    assert ask("/-/reload", "POST", app=build(reload=reloading()), headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [("sec-fetch-site", "cross-site")],
+        [("sec-fetch-site", "same-site")],
+        [("sec-fetch-site", "")],
+        [("sec-fetch-site", "none"), ("sec-fetch-site", "cross-site")],
+        [("host", "a:1"), ("origin", "null")],
+        [("host", "a:1"), ("origin", "http://evil")],
+        [("host", "a:1"), ("origin", "http://a:2")],
+        [("host", "a:1"), ("origin", "http://a:1"), ("origin", "http://evil")],
+        [("host", "a:1"), ("host", "evil"), ("origin", "http://evil")],
+        [("host", ""), ("origin", "")],
+        [("origin", "http://a:1")],
+        [("sec-fetch-site", "same-origin"), ("host", "a:1"), ("origin", "http://evil")],
+        [("host", "a:1"), ("origin", "file://a:1")],
+    ],
+)
+def test_a_page_of_another_site_cannot_reload_through_a_browser(headers: list[tuple[str, str]]) -> None:
+    calls: list[str] = []
+    answer = ask("/-/reload", "POST", app=build(reload=reloading(calls=calls)), headers=headers)
+    assert (answer.status_code, calls) == (403, [])
+    assert "evil" not in answer.text
+    assert "access-control-allow-origin" not in answer.headers

@@ -555,17 +555,63 @@ def test_a_failed_request_gives_its_place_back(run: Run) -> None:
 
 
 def test_a_connection_too_many_is_told_and_closed_and_a_place_that_is_free_again_is_given(run: Run) -> None:
+    """Where all others have a request in hand."""
+
     async def test() -> None:
+        gate = Gate()
         bounds = replace(BOUNDS, connections=2)
-        async with serving(bounds=bounds) as port, connected(port) as first, connected(port) as second:
-            assert [await first.ask(), await second.ask()] == [200, 200]
+        async with serving(gate, bounds) as port, connected(port) as first, connected(port) as second:
+            for caller in (first, second):
+                caller.send(CLOSE)
+                await gate.entered.acquire()
             async with connected(port) as third:
                 assert await third.status() == 503
                 assert await third.rest() == b""
-            assert [await first.ask(), await second.ask(CLOSE)] == [200, 200]
-            await second.rest()
+            gate.open.set()
+            assert [await first.status(), await second.status()] == [200, 200]
+            await asyncio.gather(first.rest(), second.rest())
             async with connected(port) as third:
                 assert await third.ask() == 200
+
+    run(test)
+
+
+async def another_time() -> None:
+    """uvloop's clock counts milliseconds; what follows must be later than what was before."""
+    await asyncio.sleep(0.002)
+
+
+def test_a_connection_too_many_takes_the_place_of_the_one_that_has_said_nothing_for_longest(run: Run) -> None:
+    async def test() -> None:
+        bounds = replace(BOUNDS, connections=3)
+        async with serving(bounds=bounds) as port, connected(port) as scraper, connected(port) as silent:
+            assert await scraper.ask() == 200
+            await another_time()
+            async with connected(port) as half, connected(port) as probe:
+                half.send(GET[:-2])
+                assert await probe.ask(GET.replace(b"/metrics", b"/-/healthy")) == 200
+                assert await silent.rest() == b""
+                async with connected(port) as another:
+                    assert await another.ask() == 200
+                    assert await half.rest() == b""
+                    assert [await scraper.ask(), await probe.ask()] == [200, 200]
+
+    run(test)
+
+
+def test_an_idle_connection_makes_room_when_no_other_is_silent(run: Run) -> None:
+    async def test() -> None:
+        gate = Gate()
+        bounds = replace(BOUNDS, connections=2)
+        async with serving(gate, bounds) as port, connected(port) as busy, connected(port) as idle:
+            busy.send(GET)
+            await gate.entered.acquire()
+            assert await idle.ask(GET.replace(b"/metrics", b"/-/ready")) == 200
+            async with connected(port) as third:
+                assert await third.ask(GET.replace(b"/metrics", b"/-/ready")) == 200
+                assert await idle.rest() == b""
+            gate.open.set()
+            assert await busy.status() == 200
 
     run(test)
 
@@ -680,5 +726,16 @@ def test_the_process_keeps_its_signals_and_its_environment_is_not_asked(
     async def test() -> None:
         async with serving():
             assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)][1] == before[1]
+
+    run(test)
+
+
+def test_empty_lines_are_bounded_like_a_head(run: Run) -> None:
+    async def test() -> None:
+        async with serving() as port, connected(port) as caller:
+            assert await caller.ask() == 200
+            caller.send(b"\r\n" * BOUNDS.head_bytes)
+            assert await caller.status() == 431
+            assert await caller.rest() == b""
 
     run(test)

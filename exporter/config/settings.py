@@ -205,6 +205,12 @@ class Web(Section):
     listen_address: v.Listens = setting(
         (":19540",), "`:19540`, `127.0.0.1:19540`, `[::1]:19540` or `unix:/path`; several allowed.", metavar="ADDRESS"
     )
+    config_file: v.ReadableFile = setting(
+        None,
+        "TLS, client certificates, users and headers, in the format of Prometheus's exporter-toolkit: "
+        "docs/web-config.md. Read again when it changes.",
+        metavar="FILE",
+    )
     telemetry_path: v.TelemetryPath = setting("/metrics", "Path of the metrics.", metavar="PATH")
 
     @field_validator("listen_address")

@@ -1,10 +1,11 @@
 """The HTTP side: which path answers what, on which sockets, and what a caller cannot make it do."""
 
-from exporter.web.app import create_app
+from exporter.web.app import Page, Reload, create_app
 from exporter.web.bounds import Bounds
 from exporter.web.landing import FailingCollection, LandingFacts
 from exporter.web.loop import new_event_loop
 from exporter.web.reply import Application, Reply
+from exporter.web.security import Security, read_security
 from exporter.web.server import Server
 
 __all__ = [
@@ -12,8 +13,12 @@ __all__ = [
     "Bounds",
     "FailingCollection",
     "LandingFacts",
+    "Page",
+    "Reload",
     "Reply",
+    "Security",
     "Server",
     "create_app",
     "new_event_loop",
+    "read_security",
 ]

@@ -8,24 +8,41 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 from exporter.errors import UsageError
 from exporter.web.landing import LandingFacts, landing_page
+from exporter.web.origin import from_another_site
 from exporter.web.reply import Application, Message, Receive, Reply, Send, send_reply, text_reply
 
 HEALTHY: Final = "/-/healthy"
 READY: Final = "/-/ready"
+RELOAD: Final = "/-/reload"
 ALWAYS_ANSWERED: Final = frozenset({HEALTHY.encode(), READY.encode()})
 """Never refused for being too many: a busy exporter is not a dead one."""
 
 _TELEMETRY_PATH: Final = re.compile(r"(/[A-Za-z0-9._~-]+)+")
-_METHODS: Final = ("GET", "HEAD")
+_READING: Final = ("GET", "HEAD")
 
 log = logging.getLogger("exporter.web")
 
 Handler = Callable[[Message], Awaitable[Reply]]
+Page = Callable[[str], Awaitable[Reply]]
+"""Answers GET and HEAD. Is given what follows the question mark, not decoded, "" where there is none."""
+Reload = Callable[[], Awaitable[Sequence[str]]]
+"""Reads the configuration again. Returns the faults for which it was not taken over, none where it was."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Route:
+    answer: Handler
+    methods: tuple[str, ...] = _READING
+
+
+NO_PAGES: Final[Mapping[str, Page]] = MappingProxyType({})
 
 
 def create_app(
@@ -36,11 +53,16 @@ def create_app(
     config_text: Callable[[], str],
     status: Callable[[], LandingFacts],
     telemetry_path: str,
+    pages: Mapping[str, Page] = NO_PAGES,
+    reload: Reload | None = None,
 ) -> Application:
     """Build the ASGI application.
 
-    ``metrics`` is given the texts of the Accept and Accept-Encoding headers (empty where absent). Raises
-    :class:`exporter.errors.UsageError` for a telemetry path that is no path or belongs to something else.
+    ``metrics`` is given the texts of the Accept and Accept-Encoding headers (empty where absent). ``pages`` are further
+    exact paths; ``/`` among them goes before the landing page. Without ``reload`` there is no ``/-/reload``.
+
+    Raises :class:`exporter.errors.UsageError` for a telemetry path that is no path or belongs to something else, and
+    ValueError for a page on a path that is taken.
     """
 
     async def serve_metrics(scope: Message) -> Reply:
@@ -52,15 +74,20 @@ def create_app(
     async def serve_config(_: Message) -> Reply:
         return Reply(200, "text/yaml; charset=utf-8", (config_text().encode(),))
 
-    table: dict[str, Handler] = {
-        "/": serve_landing,
-        "/config": serve_config,
-        HEALTHY: _probe(healthy, "healthy", "not healthy: the poll loop does not run"),
-        READY: _probe(ready, "ready", "not ready: the first poll has not finished"),
+    table = {
+        "/config": _Route(serve_config),
+        HEALTHY: _Route(_probe(healthy, "healthy", "not healthy: the poll loop does not run")),
+        READY: _Route(_probe(ready, "ready", "not ready: the first poll has not finished")),
     }
+    if reload is not None:
+        table[RELOAD] = _Route(_reloader(reload), ("POST",))
+    if taken := table.keys() & pages.keys():
+        raise ValueError(f"pages on paths that are taken: {sorted(taken)}")
+    table |= {path: _Route(_page(page)) for path, page in pages.items()}
+    table.setdefault("/", _Route(serve_landing))
     _check_telemetry_path(telemetry_path, table)
-    table[telemetry_path] = serve_metrics
-    return _application({path.encode(): handler for path, handler in table.items()})
+    table[telemetry_path] = _Route(serve_metrics)
+    return _application({path.encode(): route for path, route in table.items()})
 
 
 def limit_requests(app: Application, at_once: int) -> Application:
@@ -84,7 +111,7 @@ def limit_requests(app: Application, at_once: int) -> Application:
     return limited
 
 
-def _check_telemetry_path(path: str, taken: Mapping[str, Handler]) -> None:
+def _check_telemetry_path(path: str, taken: Mapping[str, _Route]) -> None:
     if path == "/":
         return
     right = "right would be a path such as /metrics, of letters, digits and ._~- without a slash at the end"
@@ -101,7 +128,24 @@ def _probe(check: Callable[[], bool], good: str, bad: str) -> Handler:
     return answer
 
 
-def _application(table: Mapping[bytes, Handler]) -> Application:
+def _page(page: Page) -> Handler:
+    async def answer(scope: Message) -> Reply:
+        return await page(scope["query_string"].decode("latin-1"))
+
+    return answer
+
+
+def _reloader(reload: Reload) -> Handler:
+    async def answer(scope: Message) -> Reply:
+        if from_another_site(scope["headers"]):
+            return text_reply(403, "forbidden: the request comes from a page of another site")
+        faults = await reload()
+        return text_reply(500, "\n".join(faults)) if faults else text_reply(200, "configuration reloaded")
+
+    return answer
+
+
+def _application(table: Mapping[bytes, _Route]) -> Application:
     async def application(scope: Message, receive: Receive, send: Send) -> None:  # noqa: ARG001  # no body is ever read
         if scope["type"] != "http":
             raise ValueError("only HTTP is served here")
@@ -115,13 +159,13 @@ def _application(table: Mapping[bytes, Handler]) -> Application:
     return application
 
 
-async def _reply(handler: Handler | None, scope: Message) -> Reply:
-    if handler is None:
+async def _reply(route: _Route | None, scope: Message) -> Reply:
+    if route is None:
         return text_reply(404, "not found")
-    if scope["method"] not in _METHODS:
-        return text_reply(405, "method not allowed", ("allow", ", ".join(_METHODS)))
+    if scope["method"] not in route.methods:
+        return text_reply(405, "method not allowed", ("allow", ", ".join(route.methods)))
     try:
-        return await handler(scope)
+        return await route.answer(scope)
     except Exception as error:  # noqa: BLE001  # a fault of one page must not look like a dead exporter
         _log_failure(scope, error)
         return text_reply(500, "internal error")

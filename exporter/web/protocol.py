@@ -14,7 +14,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
@@ -22,6 +22,9 @@ from uvicorn.server import ServerState
 
 from exporter.web.bounds import Bounds
 from exporter.web.reply import encode_headers, text_reply
+
+if TYPE_CHECKING:
+    from exporter.web.security import Security
 
 _REASON: Final = {
     400: "Bad Request",
@@ -58,12 +61,14 @@ class BoundedProtocol(HttpToolsProtocol):
         *,
         bounds: Bounds,
         on_lost: Callable[[], None],
+        security: Security | None = None,
     ) -> None:
         super().__init__(config, state, app_state)
         self.logger = self.access_logger = _SILENT
         self.access_log = False
         self._bounds = bounds
         self._on_lost = on_lost
+        self._security = security
         self._timer: asyncio.TimerHandle | None = None
         self._heads = 0  # read to their end, on this connection
         self._unanswered: deque[RequestResponseCycle] = deque()
@@ -76,13 +81,16 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Start the clock for the first request, or say that there are too many connections."""
         super().connection_made(transport)
-        if len(self.connections) > self._bounds.connections:
+        if self._security is not None and not self._security.admits(transport):
+            self._refused = True
+            transport.abort()
+        elif len(self.connections) > self._bounds.connections and not self._make_room():
             # Not lingering: a flood would otherwise hold a descriptor each for that long.
             self._refused = True
-            transport.write(_refusal_bytes(503))
+            transport.write(self._refusal_bytes(503))
             transport.close()
-            return
-        self._wait(self._bounds.head_timeout)
+        else:
+            self._wait(self._bounds.head_timeout)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
@@ -101,7 +109,9 @@ class BoundedProtocol(HttpToolsProtocol):
         heads = self._heads
         super().data_received(data)
         self._unfinished = self._unfinished + len(data) if heads == self._heads else 0
-        if self._in_head and self._unfinished > self._bounds.head_bytes and not self._refused:
+        # Without a head and without an answer in hand it is empty lines, which the parser skips, or nothing at all.
+        unwanted = self._in_head or not self._unanswered
+        if unwanted and self._unfinished > self._bounds.head_bytes and not self._refused:
             self._refuse(431)
 
     def on_message_begin(self) -> None:
@@ -160,6 +170,21 @@ class BoundedProtocol(HttpToolsProtocol):
         else:
             self.transport.close()
 
+    def _make_room(self) -> bool:
+        """Close those that are missed least; False where every connection has a request in hand.
+
+        Whoever opens connections to hold them must not keep out a probe or a scrape, which sends its request at once.
+        """
+        others = (cast("BoundedProtocol", each) for each in self.connections if each is not self)
+        least = sorted((_worth(each), number, each) for number, each in enumerate(others) if not each._unanswered)
+        if not least:
+            return False
+        # Several at once where none of them has ever asked for anything: in a flood, looking costs more than closing.
+        silent = [each for (worth, _), _, each in least[: self._bounds.connections // 8] if worth == 0]
+        for each in silent or [least[0][2]]:
+            each.transport.abort()
+        return True
+
     def _make_last(self) -> None:
         # The header as well: without it, older versions of uvicorn close without a word.
         self.cycle.default_headers = [(b"connection", b"close")]
@@ -192,12 +217,20 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._unanswered:
             self.transport.abort()  # in the middle of another answer there is no place for this one
             return
-        self.transport.write(_refusal_bytes(status))
+        self.transport.write(self._refusal_bytes(status))
         if self.transport.can_write_eof():
             self.transport.write_eof()
             self._wait(self._bounds.linger)
         else:
             self.transport.close()
+
+    def _refusal_bytes(self, status: int) -> bytes:
+        reply = text_reply(status, _REASON[status].lower(), ("connection", "close"))
+        headers = encode_headers(reply)
+        if self._security is not None:
+            headers = self._security.headers(headers)
+        head = b"".join(b"%s: %s\r\n" % header for header in headers)
+        return b"HTTP/1.1 %d %s\r\n%s\r\n%s" % (status, _REASON[status].encode(), head, b"".join(reply.chunks))
 
     def _wait(self, seconds: float) -> None:
         self._cancel()
@@ -216,10 +249,12 @@ class BoundedProtocol(HttpToolsProtocol):
             self.transport.close()
 
 
+def _worth(connection: BoundedProtocol) -> tuple[int, float]:
+    """Return what a connection without a request in hand is worth: the less, the sooner it may go."""
+    closing = connection.transport.is_closing()  # what is left of its answer may be on its way
+    served = connection._heads > 0 and not connection._refused
+    timer = connection._timer
+    return 2 if closing else 1 if served else 0, timer.when() if timer is not None else 0.0
+
+
 _SILENT: Final = _silent()
-
-
-def _refusal_bytes(status: int) -> bytes:
-    reply = text_reply(status, _REASON[status].lower(), ("connection", "close"))
-    head = b"".join(b"%s: %s\r\n" % header for header in encode_headers(reply))
-    return b"HTTP/1.1 %d %s\r\n%s\r\n%s" % (status, _REASON[status].encode(), head, b"".join(reply.chunks))

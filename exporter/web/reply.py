@@ -16,7 +16,7 @@ Application = Callable[[Message, Receive, Send], Awaitable[None]]
 PIECE: Final = 256 * 1024
 """Bytes handed to the transport at once. Less costs calls; all at once keeps a copy of the rest for every slow reader,
 and plain asyncio copies that rest again with every write (docs/decisions/0004-http-server.md)."""
-SMALL: Final = 64 * 1024
+SMALL: Final = 32 * 1024
 """Chunks below this are joined, so that many tiny ones are not a call each; larger ones are never copied."""
 
 CONTENT_SECURITY_POLICY: Final = "content-security-policy"

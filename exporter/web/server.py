@@ -16,9 +16,11 @@ from uvicorn.server import ServerState
 
 from exporter.web.app import limit_requests
 from exporter.web.bounds import Bounds
+from exporter.web.handshake import TlsServer
 from exporter.web.listen import Listener, bind_all, close_all
 from exporter.web.protocol import BoundedProtocol
 from exporter.web.reply import Application
+from exporter.web.security import Security, guard
 
 _DEFAULT = Bounds()
 
@@ -26,13 +28,22 @@ _DEFAULT = Bounds()
 class Server:
     """Serves one application on several addresses, within bounds, on the running event loop."""
 
-    def __init__(self, app: Application, listen_addresses: Sequence[str], bounds: Bounds = _DEFAULT) -> None:
+    def __init__(
+        self,
+        app: Application,
+        listen_addresses: Sequence[str],
+        bounds: Bounds = _DEFAULT,
+        security: Security | None = None,
+    ) -> None:
         self._addresses = tuple(listen_addresses)
         self._bounds = bounds
-        self._config = _configure(limit_requests(app, bounds.requests), bounds)
+        self._security = security
+        limited = limit_requests(app, bounds.requests)
+        # Outside of the limit: who waits for bcrypt must not take a place from a scrape.
+        self._config = _configure(limited if security is None else guard(limited, security), bounds)
         self._state = ServerState()
         self._listeners: list[Listener] = []
-        self._servers: list[asyncio.Server] = []
+        self._servers: list[asyncio.Server | TlsServer] = []
         self._all_gone = asyncio.Event()
 
     @property
@@ -50,7 +61,7 @@ class Server:
         self._listeners = bind_all(self._addresses)
         try:
             for listener in self._listeners:
-                self._servers.append(await self._listen(listener))
+                self._servers.append(await self._listen(listener, self._security))
         except OSError:
             await self.stop(0)
             raise
@@ -67,17 +78,28 @@ class Server:
                 await self._until_all_gone()
         except TimeoutError:
             await self._cut_off()
+        for server in self._servers:
+            if isinstance(server, TlsServer):
+                await server.wait_closed()
+        if self._security is not None:
+            self._security.close()
         close_all(self._listeners)
         self._listeners, self._servers = [], []
 
-    async def _listen(self, listener: Listener) -> asyncio.Server:
+    async def _listen(self, listener: Listener, security: Security | None) -> asyncio.Server | TlsServer:
         loop = asyncio.get_running_loop()
+        if security is not None and security.tls:
+            server = TlsServer(listener.socket, self._bounds, security.context, self._connect)
+            server.start()
+            return server
         if listener.path:
             return await loop.create_unix_server(self._connect, sock=listener.socket, backlog=self._bounds.backlog)
         return await loop.create_server(self._connect, sock=listener.socket, backlog=self._bounds.backlog)
 
     def _connect(self) -> BoundedProtocol:
-        return BoundedProtocol(self._config, self._state, {}, bounds=self._bounds, on_lost=self._lost)
+        return BoundedProtocol(
+            self._config, self._state, {}, bounds=self._bounds, on_lost=self._lost, security=self._security
+        )
 
     def _lost(self) -> None:
         if not self._state.connections:
