@@ -20,10 +20,11 @@ class State(StrEnum):
     FAILED = "RefreshFailed"
     UNKNOWN = "RefreshUnknown"
 
-    @property
-    def ended(self) -> bool:
-        """Whether Milvus never leaves this state. An unknown state counts as active."""
-        return self is State.COMPLETED or self is State.FAILED
+    ended: bool
+    """Whether Milvus never leaves this state. An unknown state counts as active."""
+
+    def __init__(self, value: str) -> None:
+        self.ended = value in ("RefreshCompleted", "RefreshFailed")
 
 
 class FailureClass(StrEnum):
@@ -77,9 +78,11 @@ class Collection(NamedTuple):
     collection_id: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One refresh job, translated: epoch seconds, ratio 0-1, safe texts."""
+class Job(NamedTuple):
+    """One refresh job, translated: epoch seconds, ratio 0-1, safe texts.
+
+    A tuple: there can be a hundred thousand, and this is the cheapest object that cannot change.
+    """
 
     job_id: int
     name: str

@@ -16,7 +16,7 @@ Key = TypeVar("Key", bound="tuple[str, ...]")
 Row = TypeVar("Row")
 Row_co = TypeVar("Row_co", covariant=True)
 
-PAGE: Final = 64
+PAGE: Final = 128
 """Rows in a page at most."""
 _MANY: Final = 4
 """From one change to so many rows on, everything is put in order anew: cheaper than one insertion after the other."""

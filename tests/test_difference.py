@@ -87,9 +87,15 @@ any_listing = st.one_of(unique, st.lists(a_record(), max_size=7))
 step = st.one_of(any_listing, st.sampled_from(["the same", "again, reversed", "a part", "start over"]))
 
 
-@given(st.lists(step, max_size=12))
-def test_decoding_what_differs_says_what_decoding_everything_says(steps: list[list[Record] | str]) -> None:
-    """Whatever comes between: repeated ids, half-written ends, parts, polls that broke off."""
+@given(st.lists(step, max_size=12), st.sampled_from([0, 2, 100]))
+def test_decoding_what_differs_says_what_decoding_everything_says(steps: list[list[Record] | str], most: int) -> None:
+    """Whatever comes between: repeated ids, half-written ends, parts, polls that broke off, many records at once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("exporter.milvus.decode._MOST_AT_ONCE", most)
+        both_ways(steps)
+
+
+def both_ways(steps: list[list[Record] | str]) -> None:
     plain, quick = ListingDecoder(), ListingDecoder()
     listing: list[Record] = []
     for now, each in enumerate(steps):

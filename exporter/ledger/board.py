@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from exporter.model import Collection, Job
 
@@ -43,7 +43,7 @@ class Board:
             self.move(job.job_id, collection)
         group = self.groups.setdefault(collection, Group())
         known = group.jobs.get(job.job_id)
-        if known is None or (known.state, known.progress) != (job.state, job.progress):
+        if known is None or known.state is not job.state or known.progress != job.progress:
             group.changed[job.job_id] = now
         group.jobs[job.job_id] = job
         self._where[job.job_id] = collection
@@ -57,7 +57,7 @@ class Board:
     def set_end(self, job_id: int, end: float) -> None:
         """Give an ended job the end that its record lacks."""
         group = self.groups[self._where[job_id]]
-        group.jobs[job_id] = replace(group.jobs[job_id], end=end, half_written=False)
+        group.jobs[job_id] = group.jobs[job_id]._replace(end=end, half_written=False)
 
     def remove(self, job_id: int) -> Collection | None:
         """Drop a job that has left the listing. Returns where it was."""

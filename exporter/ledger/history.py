@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
 
 from exporter.ledger.database import unusable
-from exporter.ledger.records import ended_from_row, unsealed
+from exporter.ledger.records import Row, ended_from_row, unsealed
 from exporter.model import Job, State
 
 Result = TypeVar("Result")
@@ -65,7 +65,7 @@ class History:
                 wanted = min(_SLICE, most - len(found))
                 # Fetched whole, so that the file is let go between two slices and a waiting writer gets its turn.
                 rows = connection.execute(_MARKS, (database, collection, since, *before, wanted)).fetchall()
-                found.extend(map(Mark._make, rows))
+                found.extend(map(_mark, rows))
                 if len(rows) < wanted:
                     break
                 before = (found[-1].end, found[-1].job_id)
@@ -96,3 +96,7 @@ class History:
                 connection.close()
         except (sqlite3.Error, OSError, ValueError, LookupError, TypeError) as error:
             raise unusable(self.path, error) from None
+
+
+def _mark(row: Row) -> Mark:
+    return Mark._make(row)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 
 from exporter.ledger.board import Board
 from exporter.ledger.memory import Memory
@@ -166,7 +165,9 @@ class Ledger:
         for job_id in gone:
             fresh.extend(self._leave(job_id, now))
         for job, collection in changed:
-            fresh.extend(self._arrive(job, collection, now, counts))
+            ended = self._arrive(job, collection, now, counts)
+            if ended is not None:
+                fresh.append(ended)
         fresh.extend(self._overdue(waiting, scope, now))
         fresh.sort(key=lambda ended: ended.moment)
         for ended in fresh:
@@ -175,27 +176,27 @@ class Ledger:
 
     def _arrive(
         self, job: Job, collection: Collection, now: float, counts: Callable[[Collection], bool]
-    ) -> Iterable[Ended]:
+    ) -> Ended | None:
         self.board.put(job, collection, now)
         self._missing.discard(job.job_id)
         outcomes = self._outcomes(collection)
-        outcomes.seen = max(outcomes.seen, now)
+        outcomes.seen = max(now, outcomes.seen)
         known = self.memory.ended.get(job.job_id)
         if known is not None:
             if job.end is None and job.state.ended:
                 self.board.set_end(job.job_id, known.end)
-            return
+            return None
         if not job.state.ended:
             self._half_written.pop(job.job_id, None)
-            return
+            return None
         if job.half_written and job.job_id not in self._half_written:
             self._half_written[job.job_id] = counts(collection)
-            return
+            return None
         counted = self._half_written.pop(job.job_id, None)
         end = now if job.end is None else job.end
         if job.end is None:
             self.board.set_end(job.job_id, end)
-        yield Ended(job, collection, end, counts(collection) if counted is None else counted)
+        return Ended(job, collection, end, counts(collection) if counted is None else counted)
 
     def _overdue(self, waiting: frozenset[int], scope: Collection | None, now: float) -> Iterable[Ended]:
         """Half-written jobs of an earlier listing about which this one, which covers them, has said nothing new."""
@@ -217,7 +218,8 @@ class Ledger:
 
     def _remember(self, ended: Ended) -> None:
         # The raw texts are gone already; what is kept is one small frozen record a job.
-        ended.job = replace(ended.job, half_written=False)
+        if ended.job.half_written:
+            ended.job = ended.job._replace(half_written=False)
         self.memory.ended[ended.job.job_id] = ended
         self._outcomes(ended.collection).add(ended)
         self._totals(ended)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from exporter import heap
 from exporter.clock import Clock
 from exporter.metrics.negotiate import accepts_gzip, choose_format
 from exporter.metrics.own import Account, OwnMetrics
@@ -17,7 +18,6 @@ from exporter.snapshot import Snapshot
 from exporter.store import Publication, Store
 
 _OPENMETRICS_END: Final = b"# EOF\n"
-_PIECE: Final = 256 * 1024
 _GZIP_WINDOW: Final = 31  # a gzip header and trailer; one member, since some readers stop after the first
 _GZIP_LEVEL: Final = 1  # on such text level 9 costs six times as much for a tenth fewer bytes
 
@@ -92,6 +92,9 @@ class Exposition:
             wanted, self._wanted = self._wanted, set()
             for form in wanted:
                 self._body(*form)
+            self._before = {form: body for form, body in self._before.items() if form not in self._bodies}
+        if self._publication.snapshot.listed_jobs >= heap.MANY_JOBS:
+            heap.give_back()
 
     def _look(self) -> None:
         """Take the current publication, once: everything in one answer is of one moment."""
@@ -109,7 +112,7 @@ class Exposition:
         body = self._bodies.get((format_, gzip))
         if body is None:
             chunks = self._chunks(format_)
-            whole = (_compressed(chunks),) if gzip else tuple(_joined(chunks))
+            whole = (_compressed(chunks),) if gzip else tuple(chunks)
             body = self._bodies[format_, gzip] = Body(format_.value, "gzip" if gzip else "", whole)
         return body
 
@@ -131,23 +134,9 @@ def _same_listing(one: Publication, other: Publication) -> bool:
     return one.snapshot is other.snapshot and one.account.last_success == other.account.last_success
 
 
-def _joined(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the same bytes in few pieces: what is sent many times is joined once."""
-    piece: list[bytes] = []
-    size = 0
-    for chunk in chunks:
-        piece.append(chunk)
-        size += len(chunk)
-        if size >= _PIECE:
-            yield b"".join(piece)
-            piece, size = [], 0
-    if size:
-        yield b"".join(piece)
-
-
 def _compressed(chunks: Iterable[bytes]) -> bytes:
     compressor = _compressor()
-    return b"".join((*(compressor.compress(piece) for piece in _joined(chunks)), compressor.flush()))
+    return b"".join((*map(compressor.compress, chunks), compressor.flush()))
 
 
 class _Compressor(Protocol):

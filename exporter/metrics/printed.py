@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from array import array
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Generic, TypeVar
 
 from exporter.metrics.text import encoded, number
@@ -20,7 +22,7 @@ class Running:
     start: float
 
     def line(self, now: float) -> bytes:
-        """Return the line as of a moment, both in epoch seconds."""
+        """Return the line as of a moment, in epoch seconds."""
         # Rounded to what Milvus's stamps can say; the difference of two floats has noise behind that.
         return encoded(f"{self.text} {number(max(0.0, round(now - self.start, 3)))}\n")
 
@@ -28,65 +30,113 @@ class Running:
 Line = str | Running
 Lines = tuple[Line, ...]
 """What one row adds to each family of its block, in the order of the block; empty where it adds nothing."""
-Printed = tuple[bytes | Running, ...]
 
 
 @dataclass(frozen=True, slots=True)
+class _Text:
+    """The lines of some rows in one family."""
+
+    text: bytes | memoryview
+    lengths: array[int]
+    """Bytes of the lines of each row."""
+    running: tuple[tuple[int, Running], ...] = ()
+    """By row, what is running; nothing of it stands in the text."""
+
+    def ends(self) -> list[int]:
+        """Return where the lines of each row begin, and after the last one where they end."""
+        return list(accumulate(self.lengths, initial=0))
+
+    def part(self, first: int, last: int, ends: Sequence[int]) -> _Text:
+        """Return the lines of the rows from ``first`` to before ``last``, without a copy."""
+        running = tuple((row - first, line) for row, line in self.running if first <= row < last)
+        return _Text(memoryview(self.text)[ends[first] : ends[last]], self.lengths[first:last], running)
+
+    def as_of(self, now: float) -> Iterator[bytes]:
+        """Yield the lines as of a moment, in epoch seconds, in pieces."""
+        text = bytes(self.text)
+        if not self.running:
+            yield text
+            return
+        begun, ends = 0, self.ends()
+        for row, line in self.running:
+            yield text[begun : ends[row]]
+            yield line.line(now)
+            begun = ends[row]
+        yield text[begun:]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
 class _Page:
     rows: tuple[object, ...]
     """Held, so that what is found by identity is what was printed."""
-    columns: tuple[bytes | list[bytes | Running], ...]
-    """One for each family; in pieces where one of them is running."""
+    columns: tuple[_Text, ...]
 
 
 class PrintedPages(Generic[Row]):
-    """Prints rows of one kind, one listing of them after the other. A row is the same while it is the same object."""
+    """Prints rows of one kind, one listing of them after the other. A row is the same while it is the same object.
+
+    What is kept is the text of each page and where in it each row stands, so that a new page is made of the pieces of
+    former ones and of what is really new.
+    """
 
     def __init__(self, print_row: Callable[[Row], Lines]) -> None:
         self._print = print_row
         self._pages: dict[int, _Page] = {}
-        self._lines: dict[int, tuple[Row, Printed]] = {}
-
-    def __len__(self) -> int:
-        return len(self._lines)
 
     def columns(self, rows: Sequence[Row], now: float) -> list[list[bytes]]:
         """Return the lines of all rows by family, in pieces. ``now`` in epoch seconds."""
-        before, self._pages = self._pages, {}
-        fresh: set[int] = set()
-        for page in Pages.of(rows).pages:
-            known = before.pop(id(page), None)
-            if known is None:
-                fresh.update(map(id, page))
-                known = _Page(page, _columns([self._printed(row) for row in page]))
-            self._pages[id(page)] = known
-        for gone in before.values():
-            for row in gone.rows:
-                if id(row) not in fresh:
-                    self._lines.pop(id(row), None)
-        pages = [page.columns for page in self._pages.values()]
-        return [[_as_of(piece, now) for piece in column] for column in zip(*pages, strict=True)]
+        pages = {id(page): page for page in Pages.of(rows).pages}
+        before = self._pages
+        gone = [page for key, page in before.items() if key not in pages]
+        known = {id(row): (page, n) for page in gone for n, row in enumerate(page.rows)}
+        self._pages = {key: before.get(key) or self._printed(page, known) for key, page in pages.items()}
+        columns = zip(*(page.columns for page in self._pages.values()), strict=True)
+        return [[piece for text in column for piece in text.as_of(now)] for column in columns]
 
-    def _printed(self, row: Row) -> Printed:
-        known = self._lines.get(id(row))
-        if known is None:
-            lines = tuple(line if isinstance(line, Running) else encoded(line) for line in self._print(row))
-            known = self._lines[id(row)] = (row, lines)
-        return known[1]
-
-
-def _columns(rows: Sequence[Printed]) -> tuple[bytes | list[bytes | Running], ...]:
-    return tuple(_joined(column) for column in zip(*rows, strict=True))
+    def _printed(self, rows: tuple[Row, ...], known: Mapping[int, tuple[_Page, int]]) -> _Page:
+        parts: list[Sequence[_Text]] = []
+        ends: dict[int, list[list[int]]] = {}
+        for page, first, last in _runs([known.get(id(row)) for row in rows]):
+            if page is None:
+                parts.append([_text(column) for column in zip(*map(self._print, rows[first:last]), strict=True)])
+                continue
+            if id(page) not in ends:
+                ends[id(page)] = [text.ends() for text in page.columns]
+            there = zip(page.columns, ends[id(page)], strict=True)
+            parts.append([text.part(first, last, places) for text, places in there])
+        return _Page(rows, tuple(_joined(column) for column in zip(*parts, strict=True)))
 
 
-def _joined(column: tuple[bytes | Running, ...]) -> bytes | list[bytes | Running]:
-    try:
-        return b"".join(column)  # type: ignore[arg-type]  # where it cannot be, it says so
-    except TypeError:
-        return list(column)
+def _runs(places: Sequence[tuple[_Page, int] | None]) -> Iterator[tuple[_Page | None, int, int]]:
+    """Yield rows side by side together: the page they stood in and from where to where there, or here if in none."""
+    begun = 0
+    while begun < len(places):
+        place, end = places[begun], begun + 1
+        if place is None:
+            while end < len(places) and places[end] is None:
+                end += 1
+            yield None, begun, end
+        else:
+            page, first = place
+            while end < len(places) and places[end] == (page, first + end - begun):
+                end += 1
+            yield page, first, first + end - begun
+        begun = end
 
 
-def _as_of(piece: bytes | list[bytes | Running], now: float) -> bytes:
-    if isinstance(piece, bytes):
-        return piece
-    return b"".join(line if isinstance(line, bytes) else line.line(now) for line in piece)
+def _text(lines: Sequence[Line]) -> _Text:
+    """Return what rows side by side add to one family."""
+    running = tuple((row, line) for row, line in enumerate(lines) if isinstance(line, Running))
+    pieces = [b"" if isinstance(line, Running) else encoded(line) for line in lines]
+    return _Text(b"".join(pieces), array("I", map(len, pieces)), running)
+
+
+def _joined(parts: Sequence[_Text]) -> _Text:
+    if len(parts) == 1:
+        return _Text(bytes(parts[0].text), parts[0].lengths, parts[0].running)
+    lengths = array("I")
+    running: list[tuple[int, Running]] = []
+    for part in parts:
+        running += ((len(lengths) + row, line) for row, line in part.running)
+        lengths.extend(part.lengths)
+    return _Text(b"".join([part.text for part in parts]), lengths, tuple(running))

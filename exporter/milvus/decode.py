@@ -7,8 +7,9 @@ poll is not even decoded, and one that says the same never becomes a job: a poll
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, Literal
@@ -26,7 +27,7 @@ Record = pb.RefreshExternalCollectionJobInfo
 Fingerprint = int | tuple[int, int, int, int, str]
 ReasonStyle = Literal["safe", "none"]
 
-_STATES: Final = {
+_STATES: Final[dict[int, State]] = {
     pb.RefreshPending: State.PENDING,
     pb.RefreshInProgress: State.IN_PROGRESS,
     pb.RefreshCompleted: State.COMPLETED,
@@ -35,6 +36,8 @@ _STATES: Final = {
 _ENDED: Final = frozenset({int(pb.RefreshCompleted), int(pb.RefreshFailed)})
 # Host clocks differ by seconds, in bad cases by hours. A stamp further ahead than this is no time at all.
 _MAX_AHEAD_SECONDS: Final = 86_400.0
+_MOST_AT_ONCE: Final = 16_384
+"""Decoded records kept side by side; a first listing can have a million."""
 _MAX_KEPT_CHARS: Final = 1024
 """Longer texts are cleaned each time: what is kept must stay small."""
 
@@ -71,9 +74,10 @@ class ListingDecoder:
 
         Raises :class:`exporter.errors.BadResponse` for a record that cannot be decoded, and then knows what it knew.
         """
-        decoded = None if self._bytes is None else self._against(self._bytes, listing, now)
+        before = self._bytes if self._known else ()
+        decoded = None if before is None else self._against(before, listing, now)
         if decoded is None:
-            records = _parsed(listing)
+            records = list(_parsed(listing))
             decoded = self.whole(records, now)
             self._unwritten = {
                 r.job_id: raw for r, raw in zip(records, listing, strict=True) if _half_written(_fingerprint(r))
@@ -98,25 +102,25 @@ class ListingDecoder:
     def _against(self, before: Sequence[bytes], listing: Sequence[bytes], now: float) -> Decoded | None:
         """Decode what differs from the last listing; None where an id is listed twice, which takes a look at all."""
         added, removed = difference(before, listing)
-        records, former = _parsed(added), [record.job_id for record in _parsed(removed)]
-        arrived, left = {record.job_id for record in records}, set(former)
+        records, former = _parsed(added), {record.job_id for record in _parsed(removed)}
+        arrived = {record.job_id for record in records}
         known = self._known
-        if len(arrived) < len(records) or any(id_ in known and id_ not in left for id_ in arrived):
+        if len(arrived) < len(added) or any(id_ in known and id_ not in former for id_ in arrived):
             return None
-        for id_ in left:
-            self._unwritten.pop(id_, None)
-        fresh = list(zip(_parsed(self._unwritten.values()), self._unwritten.values(), strict=True))
-        fresh += [(r, raw) for r, raw in zip(records, added, strict=True) if self._says_more(r)]
+        unwritten = {id_: raw for id_, raw in self._unwritten.items() if id_ not in former}
         problems: Counter[Problem] = Counter()
-        changed = tuple(self._translate(record, _fingerprint(record), now, problems) for record, _ in fresh)
-        self._unwritten = {job.job_id: raw for job, (_, raw) in zip(changed, fresh, strict=True) if job.half_written}
-        gone = tuple(left - arrived)
+        changed = [self._translate(r, _fingerprint(r), now, problems) for r in _parsed(tuple(unwritten.values()))]
+        for record, raw in zip(records, added, strict=True):
+            print_ = _fingerprint(record)
+            half_written = _half_written(print_)
+            if half_written or known.get(record.job_id) != print_:
+                changed.append(self._translate(record, print_, now, problems))
+            if half_written:
+                unwritten[record.job_id] = raw
+        self._unwritten = unwritten
+        gone = tuple(former - arrived)
         self._forget(gone)
-        return Decoded(changed, gone, problems, len(listing))
-
-    def _says_more(self, record: Record) -> bool:
-        print_ = _fingerprint(record)
-        return self._known.get(record.job_id) != print_ or _half_written(print_)
+        return Decoded(tuple(changed), gone, problems, len(listing))
 
     def _forget(self, gone: Iterable[int]) -> None:
         for job_id in gone:
@@ -168,17 +172,18 @@ class ListingDecoder:
         # At first sight Milvus may be about to write the end; at the second it is missing.
         if state.ended and end is None and record.end_time == 0 and (again or not half_written):
             found.append(Problem.ENDED_WITHOUT_END_TIME)
+        reason = record.reason
         job = Job(
-            job_id=job_id,
-            name=record.collection_name,
-            state=state,
-            progress=_progress(record.progress, found),
-            source=_source(record.external_source, self._source_style),
-            start=start,
-            end=end,
-            failure_class=_failure_class(state, record.reason),
-            reason=_reason(record.reason) if self._reason_style == "safe" else "",
-            half_written=half_written,
+            job_id,
+            sys.intern(record.collection_name),  # of one collection many jobs are remembered
+            state,
+            _progress(record.progress, found),
+            _source(record.external_source, self._source_style),
+            start,
+            end,
+            _failure_class(state, reason),
+            _reason(reason) if reason and self._reason_style == "safe" else "",
+            half_written,
         )
         for problem in found:
             self._report(job_id, problem, problems)
@@ -191,12 +196,22 @@ class ListingDecoder:
             problems[problem] += 1
 
 
-def _parsed(records: Iterable[bytes]) -> list[Record]:
-    parse = Record.FromString
-    try:
-        return [parse(record) for record in records]
-    except DecodeError:
-        raise errors.BadResponse("a job record that is none") from None
+class _OneByOne:
+    """Records decoded anew each time one goes through them: all at once they take several times their bytes."""
+
+    def __init__(self, records: Sequence[bytes]) -> None:
+        self._records = records
+
+    def __iter__(self) -> Iterator[Record]:
+        try:
+            yield from map(Record.FromString, self._records)
+        except DecodeError:
+            raise errors.BadResponse("a job record that is none") from None
+
+
+def _parsed(records: Sequence[bytes]) -> Iterable[Record]:
+    one_by_one = _OneByOne(records)
+    return one_by_one if len(records) > _MOST_AT_ONCE else list(one_by_one)
 
 
 def _fingerprint(record: Record) -> Fingerprint:
@@ -222,17 +237,18 @@ def _how_far(record: Record) -> tuple[bool, int, int, int, int, str, str, str]:
 
 
 def _state(number: int, found: list[Problem]) -> State:
-    state = _STATES.get(number)  # type: ignore[call-overload]  # an open enum: any int32 can stand here
+    state = _STATES.get(number)  # an open enum: any int32 can stand here
     if state is None:
         found.append(Problem.UNKNOWN_STATE)
         return State.UNKNOWN
-    return State(state)
+    return state
 
 
 def _progress(percent: int, found: list[Problem]) -> float:
-    if not 0 <= percent <= 100:  # noqa: PLR2004
-        found.append(Problem.PROGRESS_OUT_OF_RANGE)
-    return min(max(percent, 0), 100) / 100
+    if 0 <= percent <= 100:  # noqa: PLR2004
+        return percent / 100
+    found.append(Problem.PROGRESS_OUT_OF_RANGE)
+    return 0.0 if percent < 0 else 1.0
 
 
 def _stamp(milliseconds: int, now: float, found: list[Problem]) -> float | None:
@@ -269,7 +285,7 @@ def _failure_class(state: State, reason: str) -> FailureClass | None:
 
 
 # The jobs of one collection name one source, and one that keeps failing gives one reason: each is cleaned once.
-_once_each = lru_cache(maxsize=4096)
+_once_each = lru_cache(maxsize=16_384)
 _clean_source, _clean_reason, _classified = _once_each(safe_source), _once_each(safe_reason), _once_each(classify)
 
 

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from exporter import errors
+from exporter import errors, heap
 from exporter.catalog import InventoryReader
 from exporter.clock import Clock
 from exporter.ledger import Ended, Memory, StateFile
@@ -54,6 +54,7 @@ class Corridor:
         self._asked_names: frozenset[str] = frozenset()
         self._pass: asyncio.Task[None] | None = None
         self._next_part = 0
+        self._settled = False
         self._refused: errors.MilvusError | None = None
         """What the whole listing was refused with in this poll, where the fallback may rescue it."""
         if memory.outcomes:
@@ -95,7 +96,13 @@ class Corridor:
         self._store.publish(outcome, snapshot, now)
         if snapshot is not None:
             self._memory.ledger.mark_shown()
+            self._settle()
         self._report.poll(outcome, failure or self._refused)
+
+    def _settle(self) -> None:
+        if not self._settled:
+            self._settled = True
+            heap.settle()
 
     async def close(self) -> None:
         """Break off an inventory pass that is still under way, and write what the last publication has changed."""

@@ -23,7 +23,7 @@ from peers.parts import ROOT
 from peers.waiting import free_port, until
 
 PREFIX = "milvus_external_refresh_"
-MAIN = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from exporter.cli import main; sys.exit(main())"
+MAIN = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from exporter.start import main; sys.exit(main())"
 FETCH = """
 import json, sys, urllib.error, urllib.request
 url, headers, method = json.loads(sys.argv[1])
