@@ -7,16 +7,19 @@ BIN := $(VENV)/bin
 BASE := $(VENV)/.base
 TEST := $(VENV)/.test
 LINT := $(VENV)/.lint
+BENCH := $(VENV)/.bench
+FUZZ := $(VENV)/.fuzz
 PARTS := $(or $(MRE_PARTS_DIR),.cache/parts)
 IMAGE ?= milvus-refresh-exporter
 PYTEST_ARGS ?=
+FUZZ_SECONDS ?= 600
 PROMTOOL := $(shell command -v promtool 2>/dev/null)
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test check proto golden docs rules rules-test parts image clean
+.PHONY: help demo test check proto golden docs rules rules-test fuzz bench bench-scale screenshots parts image clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 demo: $(BASE) ## a simulated Milvus with a day of history, and the exporter on it
 	$(BIN)/milvus-refresh-exporter demo
@@ -56,6 +59,18 @@ rules: $(TEST) ## alert rules and dashboards from tools/
 rules-test: $(TEST) ## alert rules with every promtool that is here, and with faults put into them
 	$(BIN)/python tools/rules/run_tests.py
 
+fuzz: $(FUZZ) ## hostile input for FUZZ_SECONDS (600); fails where one is not stood, and keeps it
+	$(BIN)/python tests/fuzz/run.py --seconds $(FUZZ_SECONDS)
+
+bench: $(BENCH) ## every performance goal, measured on this machine; fails where a gate is missed
+	$(BIN)/python -m benchmarks --write
+
+bench-scale: $(BENCH) ## how cost grows up to a million jobs, and the sizing table
+	$(BIN)/python -m benchmarks --scale --write
+
+screenshots: $(TEST) ## docs/images/page-*.png anew, from the demo in Chromium
+	$(BIN)/python tools/screenshots.py
+
 parts: ## the real programs that integration tests run against, into .cache/parts
 	PYTHON=$(PYTHON) tools/parts.sh
 
@@ -87,6 +102,14 @@ $(BASE): pyproject.toml | $(VENV)/bin/python
 
 $(TEST): $(BASE)
 	$(PIP) --group test
+	@touch $@
+
+$(BENCH): $(BASE)
+	$(PIP) --editable '.[fast]'
+	@touch $@
+
+$(FUZZ): $(TEST)
+	$(PIP) 'atheris>=3.0,<4'
 	@touch $@
 
 $(LINT): $(TEST)

@@ -1,0 +1,93 @@
+"""What each command imports: modules are counted, since a count is the same on every machine and time is not."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+
+import pytest
+from peers.parts import ROOT
+
+# Runs one command and prints what it has imported beyond the bare interpreter. A daemon is ended as soon as it says
+# that it has started; nobody listens at its Milvus's port.
+CHILD = """
+import sys
+bare = set(sys.modules)
+import json, logging, os, signal
+
+class Stop(logging.Filter):
+    def filter(self, record):
+        if record.getMessage() == "started":
+            os.kill(os.getpid(), signal.SIGTERM)
+        return True
+
+logging.getLogger("exporter").addFilter(Stop())
+from exporter.cli import main
+code = main(json.loads(sys.argv[1]))
+sys.stdout.flush()
+sys.stderr.write("\\n" + json.dumps([int(code), sorted(set(sys.modules) - bare)]))
+"""
+MILVUS = "--milvus.uri=http://127.0.0.1:1"
+NOBODY = {"pymilvus", "pandas", "numpy", "rich", "requests", "starlette", "httpx", "benchmarks"}
+HEAVY = {"grpc", "google", "uvicorn", "uvloop", "apscheduler", "prometheus_client"}
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command, how many modules it may import, and what it must not import: modules, each with what is below it."""
+
+    arguments: tuple[str, ...]
+    code: int
+    most: int
+    never: frozenset[str]
+
+
+# Counted with CPython 3.11 and rounded up by about a twentieth, for other versions of it and of what is imported.
+COMMANDS = {
+    "version": Command(("version",), 0, 290, frozenset(HEAVY | {"exporter.app", "exporter.demo", "sqlite3"})),
+    "once": Command(
+        ("once", MILVUS), 1, 445, frozenset({"apscheduler", "uvicorn", "uvloop", "exporter.web", "exporter.demo"})
+    ),
+    "run": Command(
+        ("run", MILVUS, "--web.listen-address=127.0.0.1:0"), 0, 560, frozenset({"exporter.demo", "exporter.check"})
+    ),
+}
+
+
+def imported(command: Command) -> set[str]:
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("MILVUS_")}
+    done = subprocess.run(
+        [sys.executable, "-c", CHILD, json.dumps(command.arguments)],
+        cwd=ROOT, env={**environment, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("["), done.stderr
+    code, modules = json.loads(last)
+    assert code == command.code, done.stderr
+    return set(modules)
+
+
+def below(modules: set[str], package: str) -> list[str]:
+    return sorted(module for module in modules if module == package or module.startswith(f"{package}."))
+
+
+@pytest.fixture(scope="module", params=COMMANDS)
+def started(request: pytest.FixtureRequest) -> tuple[Command, set[str]]:
+    command = COMMANDS[request.param]
+    return command, imported(command)
+
+
+def test_a_command_imports_no_more_than_its_budget(started: tuple[Command, set[str]]) -> None:
+    """A start costs what is imported: a module more is a decision, not an accident."""
+    command, modules = started
+    packages = sorted({module.partition(".")[0] for module in modules})
+    sizes = ", ".join(f"{package} {len(below(modules, package))}" for package in packages)
+    assert len(modules) <= command.most, f"{len(modules)} modules, {command.most} are the budget: {sizes}"
+
+
+def test_a_command_leaves_out_what_others_need(started: tuple[Command, set[str]]) -> None:
+    command, modules = started
+    assert [each for package in sorted(command.never | NOBODY) for each in below(modules, package)] == []
