@@ -126,6 +126,7 @@ def parse_socket_path(text: str) -> str:
     path = text.removeprefix("//")
     if not path.startswith("/") or path.endswith("/"):
         raise ValueError("must name the socket by its absolute path; write unix:/path/to/socket")
+    path = "/" + path.lstrip("/")  # more slashes name the same file, and would read back as an authority
     if len(path.encode(errors="replace")) > _LONGEST_SOCKET_PATH:
         raise ValueError(f"is too long for a socket; at most {_LONGEST_SOCKET_PATH} bytes of path")
     return path

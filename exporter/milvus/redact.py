@@ -13,8 +13,9 @@ import hashlib
 import re
 from typing import TYPE_CHECKING, Final, Literal
 
+from exporter.milvus.disguise import plain_delimiters, undisguise
 from exporter.milvus.reasons import strip_wrappers
-from exporter.milvus.secrets_patterns import STEMS, hide_blocks, mask_branded, mask_keyed, mask_random
+from exporter.milvus.secrets_patterns import STEMS, hide_blocks, hide_pem, mask_branded, mask_keyed, mask_random
 from exporter.milvus.uris import strip_uri
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ _BACKTRACES: Final = ("Backtrace:", "backtrace:", "Stack trace:", "stack trace:"
 # User info with blanks in it, which no later step would see as one word. What follows a host and port is no user info.
 _SPACED_USER_INFO: Final = re.compile(r"://(?!arn:)[^\s/?#@:]{1,128}+:(?!\d{0,5}[\s/])[^\s@]{1,128}+\s[^@]{0,128}+@")
 _ALL_QUERY: Final = re.compile(r"\?.|#(?!\d+\W*\Z).")
+# Nobody names an object so: a dump or a sentence, and judged as one.
+_NO_PATH: Final = re.compile(r"""[\s"'`{}<>\\]|map\[""")
 _SCHEME_CHARS: Final = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+.-_"
 _CLOSING: Final = "\"'`:;,.)]>"
 
@@ -56,9 +59,23 @@ def safe_source(raw: str, style: SourceStyle = "path") -> str:
 
 
 def _safe_source_once(raw: str, style: SourceStyle) -> str:
-    uri = strip_uri(_one_line(_source_window(raw)))
+    text = plain_delimiters(_one_line(hide_pem(_source_window(raw))))
+    if _NO_PATH.search(text):
+        text = _in_disguise_too(text, _hide)
+    uri = strip_uri(text)
     shown = uri.prefix + uri.authority if style == "bucket" else uri.text
-    return _fit(mask_branded(mask_keyed(shown)).strip())
+    return _fit(_in_disguise_too(shown, lambda text: hide_pem(mask_branded(mask_keyed(text)))).strip())
+
+
+def _in_disguise_too(text: str, hide: Callable[[str], str]) -> str:
+    """Hide what is plain to see, then what is escaped or written with look-alikes.
+
+    The text keeps its own form where the plain one holds nothing to hide.
+    """
+    text = hide(text)
+    plain = undisguise(text)
+    hidden = text if plain == text else hide(plain)
+    return text if hidden == plain else hidden
 
 
 def _settled(raw: str, once: Callable[[str], str]) -> str:
@@ -100,12 +117,15 @@ def safe_reason(raw: str) -> str:
 
 
 def _safe_reason_once(raw: str) -> str:
-    text = hide_blocks(_one_line(_reason_window(_without_backtrace(raw))))
-    text = _SPACED_USER_INFO.sub("://***@", text)
-    text = " ".join(filter(None, map(_safe_word, text.split(" "))))
-    text = mask_random(mask_branded(mask_keyed(text)))
-    inner, _ = strip_wrappers(text)
+    text, _ = strip_wrappers(_one_line(_reason_window(_without_backtrace(raw))))
+    inner, _ = strip_wrappers(_in_disguise_too(text, _hide))
     return _shorten(inner)
+
+
+def _hide(text: str) -> str:
+    text = _SPACED_USER_INFO.sub("://***@", hide_blocks(text))
+    text = " ".join(filter(None, map(_safe_word, text.split(" "))))
+    return mask_random(mask_branded(mask_keyed(text)))
 
 
 def _without_backtrace(raw: str) -> str:

@@ -10,6 +10,7 @@ import re
 from itertools import pairwise
 from typing import Final
 
+from exporter.milvus.disguise import CLOSING, OPENING, plain_keys
 from exporter.milvus.uris import HIDDEN
 
 # Every key below holds one of these. Looking for them first spares an ordinary text nine tenths of the time.
@@ -27,30 +28,47 @@ STEMS: Final = (
     "external_id",
     "ca_cert",
 )
-_SCHEME_STEMS: Final = ("sas", "bearer", "basic", "negotiate", "aws4", "--user")
+_SCHEME_STEMS: Final = ("sas", "bearer", "basic", "negotiate", "aws4", "--user", "-u ", "-p ")
 _SHORT_KEY: Final = re.compile(r"(?<![a-z0-9])(?:pw|ak|sk)(?![a-z0-9])")
+_MOST_KEYS: Final = 64
+"""A text with more is no reason that somebody reads; the rest of it is hidden, and the work stays bounded."""
 
 _BRACE: Final = re.compile(r"[{}]")
-_PEM: Final = re.compile(r"--BEGIN.*?(?:--END[^-]{0,64}-*+|\Z)", re.DOTALL)
+_PEM: Final = re.compile(r"--[ ␣]?BEGIN.*?(?:--[ ␣]?END[^-]{0,64}-*+|\Z)", re.DOTALL | re.IGNORECASE)
+_PEM_TAIL: Final = re.compile(r"\A.*--[ ␣]?END [^-]{0,64}--+", re.DOTALL | re.IGNORECASE)
 _GO_MAP: Final = re.compile(r"map\[(?:[^\[\]]|\[[^\[\]]*+\]?)*+\]?")
 
 _KEY: Final = r"""(?:
-    passw(?:or)?d | passphrase | pwd | secret | token | credential | signature | authorization | cookie
-  | (?:api|access|account|private|shared|storage|master|encryption|session|signing|client)[ _.-]?key
+    passw(?:or)?d | passphrase | passcode | pwd | secret | token | credential | signature | authorization | cookie
+  | bearer
+  | (?:api|access|account|private|shared|storage|master|encryption|session|signing|client|customer|kms|sse)[ _.-]?key
   | access[ _-]?id | external_id | ssl_ca_cert
   | (?<![A-Za-z0-9])(?:sig|sas|pass|pw|ak|sk|auth)(?![A-Za-z0-9])
 )
 (?:[ _.-]?(?:access|key|id|value|string)){0,3}+ [\w.-]{0,40}+"""
 
+# What cannot be prose: it holds a digit or a sign that words do not have.
+_NO_PROSE: Final = r"[A-Za-z]*+ (?: [\d_+/=!$%^~*-] | \.\w )"
+_QUOTE: Final = rf"""\\*+["'`{OPENING}]"""
+
 # A separator, quoted or escaped to any depth; a protobuf pair (key:"k" value:"v"); a tuple ("k", "v"); an XML
-# tag; a quoted value straight after the key; and "is" before what cannot be prose.
-_SEPARATOR: Final = r"""(?:
-    (?: \\++u003[ad] | \\*+["'`]?\]? \s{0,3} (?: %(?:25)*+3[ad] | &\#(?:61|58); | =>? | :=? | > ) )
-    =? \s{0,3} (?:[|>][-+]?\s)?
-  | \\*+["'`] [\s,;]{0,3} \\*+["'`]? value \\*+["'`]? \s{0,2} [:=] \s{0,2}
-  | \\*+["'`] \s{0,2} , \s{0,2} (?=\\*+["'`])
-  | \s{1,2} (?=\\*+["'`])
-  | \s (?:is|was) \s (?= [A-Za-z]*+ (?: [\d_+/=!$%^~*-] | \.\w ) )
+# tag, with attributes or between a name and its value; a call or an index; a quoted value straight after the key; and
+# "is", or nothing after a key that means nothing else, before what cannot be prose.
+_SEPARATOR: Final = rf"""(?:
+    (?: \\++u003[ad]
+      | {_QUOTE}?+\]? [\s␣]{{0,3}}
+        (?: %(?:25)*+3[ad] | &\#(?:61|58); | [!=~<>]?=>? | :=? | -{{1,2}}> | > | \|(?![-+]?\s) )
+    )
+    =? [\s␣]{{0,3}} (?:[|>][-+]?(?:\\++n|[\s␣])[\s␣]{{0,3}})? (?:\\[\s␣]{{1,3}})?
+  | {_QUOTE}?+ [\s,;]{{1,3}} {_QUOTE}?+ value {_QUOTE}?+ \s{{0,2}} [:=] \s{{0,2}}
+  | {_QUOTE} [\s,;]{{0,3}} {_QUOTE}?+ value {_QUOTE}?+ \s{{0,2}} [:=] \s{{0,2}}
+  | {_QUOTE} \s{{0,2}} , \s{{0,2}} (?={_QUOTE})
+  | \s [\w:.-]{{1,40}}=["'][^<>]{{0,200}}> \s{{0,2}}
+  | </[\w:.-]{{1,40}}> \s{{0,2}} <[\w:.-]{{1,40}}> \s{{0,2}}
+  | \((?=["'`\w]) | \[(?=["'`])
+  | \s{{1,2}} (?={_QUOTE})
+  | \s \(?(?:is|was) \s (?= {_QUOTE} | {_NO_PROSE} )
+  | (?:(?<=password)|(?<=passwd)|(?<=secret_key)|(?<=secret_access_key)|(?<=access_key_value)) \s (?= {_NO_PROSE} )
 )"""
 
 # Words that open a sentence after "ExpiredToken: " or "invalid credentials: ", and are nobody's password.
@@ -66,24 +84,28 @@ _SCHEME: Final = r"""(?:
 )"""
 
 _VALUE: Final = rf"""(?:
-    (?: \\++"[^"]*+"? | \\++'[^']*+'? | "(?:[^"\\]|\\.)*+"? | '(?:[^'\\]|\\.)*+'? | `[^`]*+`? ) [^\s,;)}}\]]*+
+    (?: \\++"[^"]*+"? | \\++'[^']*+'? | "(?:[^"\\]|\\.)*+"? | '(?:[^'\\]|\\.)*+'? | `[^`]*+`?
+    | [{OPENING}][^{CLOSING}]*+[{CLOSING}]? ) [^\s,;)}}\]]*+
   | [^\s<]*+ < [^\s]*+
-  | (?! {_PROSE} (?:[\s,.:]|\Z) ) (?: {_SCHEME} \s{{1,3}} )? \S++
+  | (?! {_PROSE} (?:[\s,.:]|\Z) )
+    (?: (?: {_SCHEME} | (?-i:[A-Z][A-Z0-9-]{{1,19}})(?=\s\S{{0,200}}[:=]) ) [\s␣]{{1,3}} )? \S++
 )"""
 
-_KEYED: Final = re.compile(rf"({_KEY}{_SEPARATOR}){_VALUE}", re.IGNORECASE | re.VERBOSE)
+_KEYED: Final = re.compile(rf"(?P<key>{_KEY}){_SEPARATOR}(?P<value>{_VALUE})", re.IGNORECASE | re.VERBOSE)
 _FLAG: Final = re.compile(
-    r"((?<!\S)--?[\w-]{0,20}?(?:password|passwd|secret|token|key|user|auth)[\w-]{0,20}+\s)\S++", re.IGNORECASE
+    r"(?P<key>(?<!\S)(?:--?[\w-]{0,20}?(?:password|passwd|secret|token|key|user|auth)[\w-]{0,20}+|-[up])\s)(?P<value>\S++)",
+    re.IGNORECASE,
 )
 _NOT_A_CREDENTIAL: Final = r"(?:auth\w*|tokens?|credentials?|access|challenge|scheme|realm|is|was|not|and|or)"
 _SCHEMED: Final = re.compile(
-    rf"\b((?:bearer|basic|negotiate|sharedkey(?:lite)?|aws4-hmac-sha256)\s{{1,3}})(?!{_NOT_A_CREDENTIAL}\b(?!\S))[^\s*]\S{{3,}}+",
+    r"\b(?P<key>(?:bearer|basic|negotiate|sharedkey(?:lite)?|aws4-hmac-sha256)[\s␣]{1,3})"
+    rf"(?!{_NOT_A_CREDENTIAL}\b(?!\S))(?P<value>[^\s*]\S{{3,}}+)",
     re.IGNORECASE,
 )
 
 # Key ids and tokens that say by their own form what they are: AWS, Alibaba, Tencent, Google, GitHub, Slack, JWT.
 _BRANDED: Final = re.compile(
-    r"(?<![A-Za-z0-9])(?:(?:A3T[A-Z0-9]|AKIA|ASIA|AROA|AIDA|AGPA|ANPA|ANVA|ABIA|ACCA)[A-Z0-9]{8,}+|LTAI[A-Za-z0-9]{10,}+"
+    r"(?<![A-Za-z0-9])(?:(?:A3T[A-Z0-9]|AKIA|ASIA|AROA|AIDA|AGPA|ANPA|ANVA|ABIA|ACCA)[A-Z0-9]{8}[A-Za-z0-9]*+|LTAI[A-Za-z0-9]{10,}+"
     r"|AKID[A-Za-z0-9]{10,}+|GOOG[A-Z0-9]{12,}+|AIza[\w-]{20,}+|ya29\.[\w.-]++|gh[pousr]_\w{16,}+|xox[abprs]-[\w-]++"
     r"|eyJ[\w-]{8,}+(?:\.[\w=+/-]*+){0,4})"
 )
@@ -100,8 +122,7 @@ def hide_blocks(text: str) -> str:
     Between, not matched pair by pair: braces and quotes inside values, escaped JSON and blocks that were cut off
     make every pairing unsure. A block that does not end, by its braces or its quotes, ends with the text.
     """
-    text = _PEM.sub(HIDDEN, text)
-    text = _GO_MAP.sub(f"map[{HIDDEN}]", text)
+    text = _GO_MAP.sub(f"map[{HIDDEN}]", hide_pem(text))
     start, last = text.find("{"), text.rfind("}")
     if start < 0 and last < 0:
         return text
@@ -112,10 +133,17 @@ def hide_blocks(text: str) -> str:
     return text[:start] + HIDDEN + text[end:]
 
 
+def hide_pem(text: str) -> str:
+    """Replace PEM blocks, also one whose begin or end has been cut off."""
+    if "--" not in text:
+        return text
+    return _PEM_TAIL.sub(HIDDEN, _PEM.sub(HIDDEN, text))
+
+
 def _start_of_beheaded_block(text: str, close: int) -> int:
-    """Where the word starts that holds the first quote before a brace that nothing opened."""
+    """Where the word starts that holds the first quote before a brace that nothing opened, or the word before it."""
     quotes = [at for at in (text.find('"', 0, close), text.find("'", 0, close)) if at >= 0]
-    return text.rfind(" ", 0, min(quotes)) + 1 if quotes else close
+    return text.rfind(" ", 0, min(quotes) if quotes else len(text[:close].rstrip())) + 1
 
 
 def _unfinished(block: str) -> bool:
@@ -131,12 +159,27 @@ def _unfinished(block: str) -> bool:
 
 def mask_keyed(text: str) -> str:
     """Hide values behind secret-looking keys, command-line flags and authorization schemes."""
-    folded = text.casefold()
+    folded = plain_keys(text).casefold()
     if not any(stem in folded for stem in STEMS + _SCHEME_STEMS) and not _SHORT_KEY.search(folded):
         return text
-    text = _KEYED.sub(rf"\g<1>{HIDDEN}", text)
-    text = _FLAG.sub(rf"\g<1>{HIDDEN}", text)
-    return _SCHEMED.sub(rf"\g<1>{HIDDEN}", text)
+    return _hide_values(_SCHEMED, _hide_values(_FLAG, _hide_values(_KEYED, text)))
+
+
+def _hide_values(pattern: re.Pattern[str], text: str) -> str:
+    """Hide what follows each key, also where the key stands in the value of another one and its own reaches further."""
+    spans: list[tuple[int, int]] = []
+    plain, at = plain_keys(text), 0
+    while (found := pattern.search(plain, at)) and len(spans) < _MOST_KEYS:
+        at = found.end("key")
+        spans.append(found.span("value"))
+    if found:
+        spans.append((found.start("value"), len(text)))
+    shown, hidden_to = "", 0
+    for start, end in sorted(spans):
+        if start >= hidden_to:
+            shown += text[hidden_to:start] + HIDDEN
+        hidden_to = max(hidden_to, end)
+    return shown + text[hidden_to:]
 
 
 def mask_branded(text: str) -> str:
