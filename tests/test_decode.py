@@ -12,8 +12,9 @@ from google.protobuf.message import DecodeError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.milvus.decode import Decoded, ListingDecoder, Record
+from exporter.milvus.decode import Decoded, ListingDecoder
 from exporter.milvus.pb import milvus_refresh_pb2 as pb
+from exporter.milvus.records import Record
 from exporter.model import FailureClass, Job, Problem, State
 
 NOW = 1_790_000_000.0

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter import errors
-from exporter.milvus.decode import ListingDecoder, Record
+from exporter.milvus.decode import ListingDecoder
 from exporter.milvus.difference import difference
 from exporter.milvus.pb import milvus_refresh_pb2 as pb
+from exporter.milvus.records import Record
 
 NOW = 1_790_000_000.0
 
@@ -91,7 +92,7 @@ step = st.one_of(any_listing, st.sampled_from(["the same", "again, reversed", "a
 def test_decoding_what_differs_says_what_decoding_everything_says(steps: list[list[Record] | str], most: int) -> None:
     """Whatever comes between: repeated ids, half-written ends, parts, polls that broke off, many records at once."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("exporter.milvus.decode._MOST_AT_ONCE", most)
+        patch.setattr("exporter.milvus.records._MOST_AT_ONCE", most)
         both_ways(steps)
 
 
@@ -126,7 +127,7 @@ def test_what_has_not_changed_is_not_decoded_again() -> None:
             return Record.FromString(record)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("exporter.milvus.decode.Record", Watching)
+        patch.setattr("exporter.milvus.records.Record", Watching)
         new = Record(job_id=9, state=pb.RefreshInProgress).SerializeToString()
         assert [job.job_id for job in decoder.whole_of_bytes([new, *raw[:2]], NOW + 30).changed] == [9]
     assert parsed == [new, raw[2]]

@@ -121,7 +121,7 @@ class _Open:
 
 
 class Channel:
-    """One channel for the life of the process; a new one only when the TLS files on disk have changed."""
+    """One channel for as long as it works; a new one when the TLS files on disk have changed, or it cannot connect."""
 
     def __init__(self, settings: Settings) -> None:
         self._address = settings.milvus.address
@@ -150,6 +150,9 @@ class Channel:
         try:
             await self._close_idle()
             yield lent.channel
+        except (errors.Unreachable, errors.TLSFailed):
+            self._give_up(lent)
+            raise
         finally:
             lent.calls -= 1
             await self._close_idle()
@@ -161,8 +164,17 @@ class Channel:
         for each in channels:
             await each.channel.close()
 
+    def _give_up(self, lent: _Open) -> None:
+        """Begin anew with the next call where this channel could not connect.
+
+        gRPC resolves a name that has failed again only after a wait of its own, which grows to two minutes.
+        """
+        if lent is self._current and lent.channel.get_state() is grpc.ChannelConnectivity.TRANSIENT_FAILURE:
+            self._retired.add(lent)
+            self._current = None
+
     async def _close_idle(self) -> None:
-        """Close channels that a change of TLS files has replaced, once their last call has ended."""
+        """Close channels that others have replaced, once their last call has ended."""
         for each in [each for each in self._retired if not each.calls]:
             self._retired.discard(each)
             await each.channel.close()
@@ -196,6 +208,8 @@ class Channel:
             ("grpc.min_reconnect_backoff_ms", self._connect_ms),
             ("grpc.max_reconnect_backoff_ms", self._backoff_ms),
             ("grpc.dns_min_time_between_resolutions_ms", self._backoff_ms),
+            # A name server that keeps silent: gRPC would wait two minutes, and the questions of that time with it.
+            ("grpc.dns_ares_query_timeout", self._connect_ms),
             ("grpc.enable_retries", 0),
             # Channels of one process share connections by default; a second target must not.
             ("grpc.use_local_subchannel_pool", 1),

@@ -9,21 +9,18 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, Literal
 
-from google.protobuf.message import DecodeError
-
-from exporter import errors
 from exporter.milvus.difference import difference
 from exporter.milvus.pb import milvus_refresh_pb2 as pb
 from exporter.milvus.reasons import classify
+from exporter.milvus.records import Record, parsed
 from exporter.milvus.redact import SourceStyle, safe_reason, safe_source
 from exporter.model import FailureClass, Job, Problem, State
 
-Record = pb.RefreshExternalCollectionJobInfo
 Fingerprint = int | tuple[int, int, int, int, str]
 ReasonStyle = Literal["safe", "none"]
 
@@ -36,8 +33,6 @@ _STATES: Final[dict[int, State]] = {
 _ENDED: Final = frozenset({int(pb.RefreshCompleted), int(pb.RefreshFailed)})
 # Host clocks differ by seconds, in bad cases by hours. A stamp further ahead than this is no time at all.
 _MAX_AHEAD_SECONDS: Final = 86_400.0
-_MOST_AT_ONCE: Final = 16_384
-"""Decoded records kept side by side; a first listing can have a million."""
 _MAX_KEPT_CHARS: Final = 1024
 """Longer texts are cleaned each time: what is kept must stay small."""
 
@@ -77,7 +72,7 @@ class ListingDecoder:
         before = self._bytes if self._known else ()
         decoded = None if before is None else self._against(before, listing, now)
         if decoded is None:
-            records = list(_parsed(listing))
+            records = list(parsed(listing))
             decoded = self.whole(records, now)
             self._unwritten = {
                 r.job_id: raw for r, raw in zip(records, listing, strict=True) if _half_written(_fingerprint(r))
@@ -102,14 +97,14 @@ class ListingDecoder:
     def _against(self, before: Sequence[bytes], listing: Sequence[bytes], now: float) -> Decoded | None:
         """Decode what differs from the last listing; None where an id is listed twice, which takes a look at all."""
         added, removed = difference(before, listing)
-        records, former = _parsed(added), {record.job_id for record in _parsed(removed)}
+        records, former = parsed(added), {record.job_id for record in parsed(removed)}
         arrived = {record.job_id for record in records}
         known = self._known
         if len(arrived) < len(added) or any(id_ in known and id_ not in former for id_ in arrived):
             return None
         unwritten = {id_: raw for id_, raw in self._unwritten.items() if id_ not in former}
         problems: Counter[Problem] = Counter()
-        changed = [self._translate(r, _fingerprint(r), now, problems) for r in _parsed(tuple(unwritten.values()))]
+        changed = [self._translate(r, _fingerprint(r), now, problems) for r in parsed(tuple(unwritten.values()))]
         for record, raw in zip(records, added, strict=True):
             print_ = _fingerprint(record)
             half_written = _half_written(print_)
@@ -194,24 +189,6 @@ class ListingDecoder:
         if problem not in reported:
             reported.add(problem)
             problems[problem] += 1
-
-
-class _OneByOne:
-    """Records decoded anew each time one goes through them: all at once they take several times their bytes."""
-
-    def __init__(self, records: Sequence[bytes]) -> None:
-        self._records = records
-
-    def __iter__(self) -> Iterator[Record]:
-        try:
-            yield from map(Record.FromString, self._records)
-        except DecodeError:
-            raise errors.BadResponse("a job record that is none") from None
-
-
-def _parsed(records: Sequence[bytes]) -> Iterable[Record]:
-    one_by_one = _OneByOne(records)
-    return one_by_one if len(records) > _MOST_AT_ONCE else list(one_by_one)
 
 
 def _fingerprint(record: Record) -> Fingerprint:

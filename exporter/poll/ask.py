@@ -9,7 +9,7 @@ from typing import Final, Protocol
 
 from exporter import errors
 from exporter.clock import Clock
-from exporter.milvus.decode import Record
+from exporter.milvus.records import Record
 from exporter.model import Collection
 
 _AT_ONCE: Final = 8

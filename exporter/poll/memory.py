@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from exporter import summary
 from exporter.catalog import Attribution, Inventory
 from exporter.ledger import Ended, Ledger, Memory, database_rows, outcome_rows
-from exporter.milvus.decode import ListingDecoder, Record
+from exporter.milvus.decode import ListingDecoder
+from exporter.milvus.records import Record
 from exporter.model import Collection, Job, Problem, State
 from exporter.pages import Pages
 from exporter.poll.tables import JobTable, OutcomeTable, job_row
