@@ -246,6 +246,8 @@ class Attribution:
         entry = candidates[0]
         if entry.collection.name != job.name or may_be_older(job.start, entry):
             return None
+        if entry.collection in (*self._disowned.get(job_id, ()), *self._denied.get(job_id, ())):
+            return None  # another one bore the name too, and bears another now
         return self._settle(job_id, entry.collection)
 
     def _settle(self, job_id: int, collection: Collection) -> Collection:
@@ -258,7 +260,7 @@ class Attribution:
         return collection
 
     def _deny(self, job_id: int, job: _Open, candidates: tuple[Collection, ...]) -> None:
-        if candidates == self._named(job) and job_id not in self._disowned:
+        if candidates == self._named(job) and self._disowned.get(job_id) != candidates:
             # An alias may have been pointed elsewhere before we saw the job. Ask the others too, next time.
             self._disowned[job_id] = candidates
             candidates = self._candidates(job_id, job)

@@ -67,11 +67,15 @@ def job(
 
 
 class PymilvusServer:
-    """One such Milvus. Use as a context manager; ``port`` stays the same over :meth:`start` after :meth:`kill`."""
+    """One such Milvus. Use as a context manager; ``port`` stays the same over :meth:`start` after :meth:`kill`.
 
-    def __init__(self, **world: Any) -> None:
+    ``prefix`` begins its command line, as a namespace's does.
+    """
+
+    def __init__(self, *, prefix: tuple[str, ...] = (), **world: Any) -> None:
         self.world: dict[str, Any] = world
         self.port = 0
+        self._prefix = prefix
         self._process: subprocess.Popen[str] | None = None
         self._folder = tempfile.TemporaryDirectory(prefix="pymilvus-server-")
 
@@ -91,7 +95,7 @@ class PymilvusServer:
         listen = self.world.get("listen") or f"127.0.0.1:{self.port}"
         path = Path(self._folder.name) / "world.json"
         path.write_text(json.dumps({**self.world, "listen": listen}), encoding="utf-8")
-        line, pipe = [sys.executable, str(PROGRAM), str(path)], subprocess.PIPE
+        line, pipe = [*self._prefix, sys.executable, str(PROGRAM), str(path)], subprocess.PIPE
         with (Path(self._folder.name) / "log").open("a") as log:
             self._process = subprocess.Popen(line, stdin=pipe, stdout=pipe, stderr=log, text=True)
         self.port = self._answer(60)["port"]
