@@ -1,0 +1,1 @@
+"""The terminal: jobs in a table for whoever asks, straight from Milvus; and completion for shells."""
