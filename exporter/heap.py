@@ -26,6 +26,7 @@ def settle() -> None:
     Whatever of it goes later is freed all the same, when its last reference goes.
     """
     gc.freeze()
+    give_back()
 
 
 @cache

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import os
-import sys
 
 
 def main() -> int:
@@ -17,7 +16,3 @@ def main() -> int:
     from exporter.cli import main as command_line  # noqa: PLC0415  # after the above
 
     return command_line()
-
-
-if __name__ == "__main__":
-    sys.exit(main())

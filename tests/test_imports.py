@@ -52,7 +52,7 @@ COMMANDS = {
         ("once", MILVUS), 1, 445, frozenset({"apscheduler", "uvicorn", "uvloop", "exporter.web", "exporter.demo"})
     ),
     "run": Command(
-        ("run", MILVUS, "--web.listen-address=127.0.0.1:0"), 0, 560, frozenset({"exporter.demo", "exporter.check"})
+        ("run", MILVUS, "--web.listen-address=127.0.0.1:0"), 0, 600, frozenset({"exporter.demo", "exporter.check"})
     ),
 }
 

@@ -20,9 +20,13 @@ ROOMS = {
     "apscheduler": ("schedule",),
     "prometheus_client": ("metrics",),
     "uvicorn": ("web",),
-    "signal": ("app",),
+    "signal": ("app", "terminal"),
     "sqlite3": ("ledger",),
     "yaml": ("config",),
+    "bcrypt": ("web",),
+    "jinja2": ("page",),
+    "rich": ("terminal",),
+    "shtab": ("terminal",),
 }
 
 

@@ -18,6 +18,7 @@ from exporter.snapshot import Snapshot
 from exporter.store import Publication, Store
 
 _OPENMETRICS_END: Final = b"# EOF\n"
+_PIECE: Final = 256 * 1024
 _GZIP_WINDOW: Final = 31  # a gzip header and trailer; one member, since some readers stop after the first
 _GZIP_LEVEL: Final = 1  # on such text level 9 costs six times as much for a tenth fewer bytes
 
@@ -112,7 +113,7 @@ class Exposition:
         body = self._bodies.get((format_, gzip))
         if body is None:
             chunks = self._chunks(format_)
-            whole = (_compressed(chunks),) if gzip else tuple(chunks)
+            whole = (_compressed(chunks),) if gzip else tuple(_joined(chunks))
             body = self._bodies[format_, gzip] = Body(format_.value, "gzip" if gzip else "", whole)
         return body
 
@@ -132,6 +133,20 @@ class Exposition:
 
 def _same_listing(one: Publication, other: Publication) -> bool:
     return one.snapshot is other.snapshot and one.account.last_success == other.account.last_success
+
+
+def _joined(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the same bytes in few pieces: joined once, where every scrape would have to."""
+    piece: list[bytes] = []
+    size = 0
+    for chunk in chunks:
+        piece.append(chunk)
+        size += len(chunk)
+        if size >= _PIECE:
+            yield b"".join(piece)
+            piece, size = [], 0
+    if size:
+        yield b"".join(piece)
 
 
 def _compressed(chunks: Iterable[bytes]) -> bytes:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from typing import Any, Final
-
-import jinja2
+from typing import TYPE_CHECKING, Any, Final
 
 from exporter import __version__
 from exporter.page import words
 from exporter.page.assets import assets
 from exporter.web import Reply
+
+if TYPE_CHECKING:
+    import jinja2
 
 POLICY: Final = (
     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; "
@@ -33,6 +34,8 @@ def html(template: str, status: int, links: Links, /, **context: Any) -> Reply:
 
 @cache
 def _environment() -> jinja2.Environment:
+    import jinja2  # noqa: PLC0415  # many an exporter is never looked at by a person
+
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("exporter.page"),
         autoescape=True,
