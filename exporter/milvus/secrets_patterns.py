@@ -28,7 +28,7 @@ STEMS: Final = (
     "external_id",
     "ca_cert",
 )
-_SCHEME_STEMS: Final = ("sas", "bearer", "basic", "negotiate", "aws4", "--user", "-u ", "-p ")
+_SCHEME_STEMS: Final = ("sas", "bearer", "basic", "digest", "negotiate", "aws4", "--user", "-u ", "-p ")
 _SHORT_KEY: Final = re.compile(r"(?<![a-z0-9])(?:pw|ak|sk)(?![a-z0-9])")
 _MOST_KEYS: Final = 64
 """A text with more is no reason that somebody reads; the rest of it is hidden, and the work stays bounded."""
@@ -102,6 +102,10 @@ _SCHEMED: Final = re.compile(
     rf"(?!{_NOT_A_CREDENTIAL}\b(?!\S))(?P<value>[^\s*]\S{{3,}}+)",
     re.IGNORECASE,
 )
+# All of a digest's parameters: cut off, the one that matters can be too short to be known by its own form.
+_DIGEST: Final = re.compile(
+    r"""\b(?P<key>digest[\s␣]{1,3})(?P<value>(?:\w{1,20}=(?:"[^"]*+"?|[^\s,"]++)[\s,]{0,3})++)""", re.IGNORECASE
+)
 
 # Key ids and tokens that say by their own form what they are: AWS, Alibaba, Tencent, Google, GitHub, Slack, JWT.
 _BRANDED: Final = re.compile(
@@ -112,7 +116,8 @@ _BRANDED: Final = re.compile(
 _RUN: Final = re.compile(r"[A-Za-z0-9+/_-]{20,}+={0,2}+")
 _PIECE: Final = re.compile(r"[A-Za-z0-9+]++")
 _HEX: Final = re.compile(r"[0-9A-Fa-f]{32,}+")
-_SHORTEST_RANDOM: Final = 20
+SHORTEST_RANDOM: Final = 20
+"""Characters that a run must have to be taken for random: shorter ones are words as often."""
 _AWS_SECRET_CHARS: Final = 40
 
 
@@ -162,6 +167,7 @@ def mask_keyed(text: str) -> str:
     folded = plain_keys(text).casefold()
     if not any(stem in folded for stem in STEMS + _SCHEME_STEMS) and not _SHORT_KEY.search(folded):
         return text
+    text = _hide_values(_DIGEST, text)
     return _hide_values(_SCHEMED, _hide_values(_FLAG, _hide_values(_KEYED, text)))
 
 
@@ -206,11 +212,11 @@ def _mask_run(run: str) -> str:
 
 
 def _random_segment(segment: str) -> bool:
-    if len(segment) < _SHORTEST_RANDOM:
+    if len(segment) < SHORTEST_RANDOM:
         return False
     if _HEX.search(segment) or _restless(segment, least=24, ratio=0.4, kinds=3):
         return True
-    return any(_restless(piece, least=_SHORTEST_RANDOM, ratio=0.25, kinds=2) for piece in _PIECE.findall(segment))
+    return any(_restless(piece, least=SHORTEST_RANDOM, ratio=0.25, kinds=2) for piece in _PIECE.findall(segment))
 
 
 def _restless(token: str, *, least: int, ratio: float, kinds: int) -> bool:
