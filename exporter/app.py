@@ -6,18 +6,24 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from exporter import __version__
+from exporter import __version__, probe
 from exporter.clock import Clock, SystemClock
 from exporter.config import Milvus, Poll, effective
 from exporter.errors import UsageError
-from exporter.model import State
-from exporter.schedule import Schedule
-from exporter.target import INVENTORY_BUDGET_SECONDS, Target, build
-from exporter.web import Application, FailingCollection, LandingFacts, Reply, Server, create_app, read_security
+from exporter.fleet import Fleet, share
+from exporter.ledger import History
+from exporter.metrics import Body, ProcessAccount, ProcessExposition
+from exporter.page import Source
+from exporter.page import pages as pages_for_people
+from exporter.reload import Reloader, Reread
+from exporter.target import InForce, Target, revision
+from exporter.web import Application, Page, Reply, Server, create_app, read_security
 
 if TYPE_CHECKING:
     from exporter.config import Settings
@@ -25,44 +31,49 @@ if TYPE_CHECKING:
 
 _GRACE_SECONDS: Final = 3.0
 """For scrapes in hand; the whole stop stays within 5 s."""
-
-_MORE: Final = (
-    ("Configuration in force", "/config"),
-    ("Healthy", "/-/healthy"),
-    ("Ready", "/-/ready"),
-)
+_STOP_SECONDS: Final = 4.8
+"""After which a stop that hangs ends all the same."""
+_SCRAPE_THREADS: Final = 2
 _DEMO_INTERVAL: Final = "5s"
 _DEMO_MAX_AGE: Final = 26 * 3600.0
 
 log = logging.getLogger("exporter")
 
 
-async def serve(settings: Settings, announce: Callable[[Sequence[str]], None] | None = None) -> None:
+async def serve(
+    settings: Settings, announce: Callable[[Sequence[str]], None] | None = None, reread: Reread | None = None
+) -> None:
     """Live until SIGTERM or SIGINT. ``announce`` is told the addresses that are listened on.
 
+    ``reread`` reads the settings again, for SIGHUP and ``/-/reload``; without it there is no reload.
     Raises :class:`exporter.errors.UsageError` where an address cannot be listened on.
     """
     clock = SystemClock()
-    target = build(settings, clock)
-    schedule = Schedule(clock, lambda name: target.store.skip() if name == "poll" else None)
-    pulse = _Pulse(settings, clock)
-    web = _web(settings, target, clock, lambda: schedule.running and pulse.beats())
-    security = read_security(settings.web.config_file)
-    server = Server(web, [str(address) for address in settings.web.listen_address], security=security)
     stopped = _stop_signal()
+    in_force = InForce(clock.wall())
+    security = read_security(settings.web.config_file)
+    fleet = Fleet(share(settings), clock, in_force)
+    reread_web = security.reread if security is not None else tuple
+    reloader = Reloader(
+        settings, reread or (lambda: settings), fleet, in_force=in_force, clock=clock, reread_web=reread_web
+    )
+    web = _web(reloader, fleet, in_force, clock, can_reload=reread is not None)
+    server = Server(web, [str(address) for address in settings.web.listen_address], security=security)
+    reloads = _Reloads(reloader) if reread is not None else None
     try:
         await server.start()
         log.info("started", extra={"version": __version__, "configuration": effective(settings, one_line=True)})
         if announce is not None:
             announce(server.addresses)
-        _fill(schedule, settings, target, pulse)
-        schedule.start()
+        fleet.start()
         await stopped.wait()
         log.info("stopping")
     finally:
-        await schedule.stop()
-        await server.stop(_GRACE_SECONDS)
-        await target.close()
+        if reloads is not None:
+            await reloads.stop()
+        # Both at once: each may take most of the time there is.
+        await asyncio.gather(fleet.stop(), server.stop(_GRACE_SECONDS))
+        await fleet.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +86,7 @@ class Demo:
     outages: bool
 
 
-async def serve_demo(settings: Settings, demo: Demo, say: Callable[[str], None]) -> None:
+async def serve_demo(settings: Settings, demo: Demo, say: Callable[[str], None], reread: Reread | None = None) -> None:
     """Live as :func:`serve`, on a simulated Milvus of our own."""
     from exporter.demo import FROM_TIME_TO_TIME, SimulatedMilvus, believable_world  # noqa: PLC0415  # for this alone
 
@@ -88,50 +99,78 @@ async def serve_demo(settings: Settings, demo: Demo, say: Callable[[str], None])
         raise UsageError((f"--demo.milvus-listen: {demo.listen!r} cannot be listened on: {error}",)) from None
     try:
         shown = _for_demo(settings, milvus, address)
-        await serve(shown, lambda addresses: say(_greeting(shown, address, addresses)))
+        again = (lambda: _for_demo(reread(), milvus, address)) if reread is not None else None
+        await serve(shown, lambda addresses: say(_greeting(shown, address, addresses)), again)
     finally:
         await milvus.stop()
 
 
-def _web(settings: Settings, target: Target, clock: Clock, healthy: Callable[[], bool]) -> Application:
-    async def metrics(accept: str, accept_encoding: str) -> Reply:
+def _web(reloader: Reloader, fleet: Fleet, in_force: InForce, clock: Clock, *, can_reload: bool) -> Application:
+    settings = reloader.settings
+    # Threads of their own: polls of many Milvus must not keep scrapes waiting.
+    threads = ThreadPoolExecutor(_SCRAPE_THREADS, thread_name_prefix="scrape")
+    apart = ProcessExposition(lambda: ProcessAccount(in_force.loaded, in_force.good, revision()))
+
+    async def rendered(body: Callable[[str, str], Body], accept: str, accept_encoding: str) -> Reply:
+        loop = asyncio.get_running_loop()
+        return _reply(await loop.run_in_executor(threads, body, accept, accept_encoding))
+
+    async def of_target(target: Target, accept: str, accept_encoding: str) -> Reply:
         body = target.exposition.at_hand(accept, accept_encoding)
         if body is None:  # the first of its kind after a poll has to be rendered, off the loop
-            body = await asyncio.to_thread(target.exposition.body, accept, accept_encoding)
-        encoding = (("Content-Encoding", body.encoding),) if body.encoding else ()
-        return Reply(200, body.content_type, body.chunks, (*encoding, ("Vary", "Accept, Accept-Encoding")))
+            return await rendered(target.exposition.body, accept, accept_encoding)
+        return _reply(body)
 
-    return create_app(
+    async def metrics(accept: str, accept_encoding: str) -> Reply:
+        if reloader.settings.targets:
+            return await rendered(apart.body, accept, accept_encoding)
+        return await of_target(fleet.targets[""], accept, accept_encoding)
+
+    app = create_app(
         metrics=metrics,
-        healthy=healthy,
-        ready=lambda: target.store.current.account.attempts > 0,
-        config_text=lambda: effective(settings),
-        status=lambda: _landing(settings, target, clock),
+        healthy=lambda: fleet.healthy,
+        ready=lambda: fleet.ready,
+        config_text=lambda: effective(reloader.settings),
         telemetry_path=settings.web.telemetry_path,
+        pages={
+            **(probe.pages(fleet.targets, of_target) if settings.targets else {}),
+            **_for_people(settings, fleet, clock),
+        },
+        reload=reloader.reload if can_reload else None,
+    )
+    return probe.negotiating(app)
+
+
+def _for_people(settings: Settings, fleet: Fleet, clock: Clock) -> Mapping[str, Page]:
+    metrics = settings.web.telemetry_path.lstrip("/")
+    links = (("Metrics", metrics), ("API", "api/v1/collections"), ("Configuration", "config"))
+    return pages_for_people(
+        lambda: {name: _source(each, clock) for name, each in fleet.targets.items()}, clock, links=links
     )
 
 
-def _landing(settings: Settings, target: Target, clock: Clock) -> LandingFacts:
-    current = target.store.current
-    account, snapshot = current.account, current.snapshot
-    troubles = ((row.collection, row.trouble) for row in snapshot.outcomes if row.failing)
-    return LandingFacts(
-        version=__version__,
-        last_poll_ok=account.up if account.attempts else None,
-        last_poll_kind=account.kind,
-        data_age=clock.wall() - account.last_success if account.last_success else None,
-        jobs=tuple((str(state), snapshot.states()[state]) for state in State) if snapshot.now else (),
-        failing=tuple(
-            FailingCollection(collection.database, collection.name, str(job.failure_class), job.reason)
-            for collection, job in troubles
-            if job is not None
-        ),
-        links=(("Metrics", settings.web.telemetry_path), *_MORE),
+def _source(target: Target, clock: Clock) -> Source:
+    store, settings = target.store, target.settings
+    return Source(
+        current=lambda: store.current,
+        stale=lambda: store.stale(clock.monotonic()),
+        listed=lambda: store.current.snapshot.listed,
+        poll_interval=settings.poll.interval,
+        job_timeout=settings.server.job_timeout,
+        past=History(settings.state.path) if settings.state.path else None,
+        kept=settings.state.history,
     )
+
+
+def _reply(body: Body) -> Reply:
+    encoding = (("Content-Encoding", body.encoding),) if body.encoding else ()
+    return Reply(200, body.content_type, body.chunks, (*encoding, ("Vary", "Accept, Accept-Encoding")))
 
 
 def _for_demo(settings: Settings, milvus: SimulatedMilvus, address: str) -> Settings:
     """Point the settings at the simulated Milvus, with what makes a demonstration lively where nothing else is set."""
+    if settings.targets:
+        raise UsageError(("targets: the demo watches its own Milvus alone; take them out of the file, or use run",))
     poll = settings.poll
     if "interval" not in poll.model_fields_set:
         poll = Poll.model_validate({"interval": _DEMO_INTERVAL, **poll.model_dump(exclude_unset=True)})
@@ -167,38 +206,31 @@ def _url(address: str) -> str:
     return f"http://localhost:{port}" if host in ("", "[::]", "0.0.0.0") else f"http://{address}"  # noqa: S104
 
 
-class _Pulse:
-    """When the last poll ended, whatever its outcome: a loop that no longer polls is dead."""
+class _Reloads:
+    """Reloads for SIGHUP, which has nobody to tell the faults to: they are logged."""
 
-    def __init__(self, settings: Settings, clock: Clock) -> None:
-        self._clock = clock
-        self._patience = 3 * settings.poll.interval + settings.poll.timeout + 2 * INVENTORY_BUDGET_SECONDS
-        self._last = clock.monotonic()
+    def __init__(self, reloader: Reloader) -> None:
+        self._reloader = reloader
+        self._under_way: set[asyncio.Task[None]] = set()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._begin)
 
-    def beat(self) -> None:
-        self._last = self._clock.monotonic()
+    def _begin(self) -> None:
+        task = asyncio.create_task(self._reload())
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
 
-    def beats(self) -> bool:
-        return self._clock.monotonic() - self._last <= self._patience
+    async def _reload(self) -> None:
+        try:
+            await self._reloader.reload()
+        except Exception:  # a fault of ours: what polls goes on
+            log.exception("the reload failed inside the exporter")
 
-
-def _fill(schedule: Schedule, settings: Settings, target: Target, pulse: _Pulse) -> None:
-    async def poll() -> None:
-        await target.corridor.poll()
-        pulse.beat()
-        await asyncio.to_thread(target.exposition.prepare)
-
-    schedule.every(settings.poll.interval, "poll", poll, at_once=True)
-    reader = target.reader
-    if reader is None:
-        return
-
-    async def inventory() -> None:
-        await reader.read()
-        target.store.touch()
-
-    # The first pass is the first poll's: it waits for it before it publishes.
-    schedule.every(settings.inventory.interval, "inventory", inventory, at_once=False)
+    async def stop(self) -> None:
+        """Take no further ones, and break off those under way."""
+        asyncio.get_running_loop().remove_signal_handler(signal.SIGHUP)
+        for task in self._under_way:
+            task.cancel()
+        await asyncio.gather(*self._under_way, return_exceptions=True)
 
 
 def _stop_signal() -> asyncio.Event:
@@ -209,6 +241,10 @@ def _stop_signal() -> asyncio.Event:
         if stopped.is_set():
             os._exit(128 + number)
         stopped.set()
+        # Whatever hangs, a disk for example: whoever has sent the signal must not have to kill us.
+        last = threading.Timer(_STOP_SECONDS, os._exit, (1,))
+        last.daemon = True
+        last.start()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop, number)

@@ -35,9 +35,11 @@ class Step:
     name: str
     verdict: Verdict
     text: str
+    target: str = ""
 
     def __str__(self) -> str:
-        return f"{self.verdict.value:<5} {self.name:<16} {self.text}"
+        target = f"{self.target}: " if self.target else ""
+        return f"{self.verdict.value:<5} {target}{self.name:<16} {self.text}"
 
 
 # A refined error stands before the one that it refines.

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import contextlib
 import os
 import platform
 import sys
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from enum import IntEnum
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from exporter import __version__, config, log
+from exporter import __version__, health
 from exporter.errors import UsageError
 
 if TYPE_CHECKING:
     from exporter.config import Settings
 
+Reread = Callable[[], "Settings"]
+
 PROGRAM = "milvus-refresh-exporter"
-COMMANDS = ("run", "demo", "once", "check", "version")
+COMMANDS = ("run", "demo", "once", "check", "jobs", "health", "completion", "version")
 
 
 class Exit(IntEnum):
@@ -35,16 +37,21 @@ class Exit(IntEnum):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Returns its exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    parser = build_parser()
     try:
         _require_command(given)
+        if given == ["health"] and (address := health.address(os.environ)) is not None:
+            return _say(health.health(address))  # without the settings, which take three times the memory
+        from exporter import config, log  # noqa: PLC0415  # see above
+
+        parser = build_parser()
         namespace, unknown = parser.parse_known_args(given)
-        if namespace.command == "version":
-            print(f"{PROGRAM} {__version__} (Python {platform.python_version()})")
+        if namespace.command in ("version", "completion"):
+            print(_version() if namespace.command == "version" else _completion(parser, namespace.shell))
             return Exit.GOOD
-        settings = config.load(namespace, unknown, os.environ)
+        reread = partial(config.load, namespace, unknown, os.environ)
+        settings = reread()
         log.configure(settings.log.level, settings.log.format)
-        code: int = namespace.run(settings, namespace)
+        code: int = namespace.run(settings, namespace, reread)
     except UsageError as error:
         for fault in error.faults:
             print(f"{PROGRAM}: {fault}", file=sys.stderr)
@@ -66,6 +73,8 @@ def _require_command(arguments: Sequence[str]) -> None:
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of all commands."""
+    from exporter import config  # noqa: PLC0415  # a bare `health` needs none of it
+
     parser = argparse.ArgumentParser(
         prog=PROGRAM, description="Prometheus exporter for the refresh jobs of Milvus external collections."
     )
@@ -75,13 +84,21 @@ def build_parser() -> argparse.ArgumentParser:
         ("demo", _demo, "the daemon on a simulated Milvus; nothing else is needed"),
         ("once", _once, "poll once and print the exposition"),
         ("check", _check, "try each step on the way to Milvus and say what is wrong"),
+        ("jobs", _jobs, "ask Milvus and show its refresh jobs, the latest first"),
+        ("health", _health, "ask the daemon on this machine whether it is alive, for container health checks"),
     ):
         usage = f"{PROGRAM} {name} [flags]"
         command = commands.add_parser(name, usage=usage, help=text, description=text[0].upper() + text[1:] + ".")
         command.set_defaults(run=run)
         if name == "demo":
             _add_demo_flags(command)
+        if name == "jobs":
+            _add_jobs_flags(command)
+        if name in ("once", "check", "jobs"):
+            command.add_argument("--target", metavar="NAME", help="Of several Milvus, this one alone.")
         config.add_flags(command)
+    completion = commands.add_parser("completion", help="print a script with which a shell completes what is typed")
+    completion.add_argument("shell", choices=("bash", "zsh", "fish"))
     commands.add_parser("version", help="print the version")
     return parser
 
@@ -98,18 +115,35 @@ def _add_demo_flags(parser: argparse.ArgumentParser) -> None:
                       help="Take it down from time to time: for minutes, at speed 1.")  # fmt: skip
 
 
-def _run(settings: Settings, _: argparse.Namespace) -> int:
+def _add_jobs_flags(parser: argparse.ArgumentParser) -> None:
+    jobs = parser.add_argument_group("jobs", "What to show, and how.")
+    jobs.add_argument("--watch", dest="jobs_watch", action="store_true",
+                      help="Go on until Ctrl-C, asking every poll.interval: 5s unless it is set.")  # fmt: skip
+    jobs.add_argument("--output", dest="jobs_output", metavar="WORD",
+                      help="table, plain (columns with tabs between them) or json. "
+                           "Default: table on a terminal, plain elsewhere.")  # fmt: skip
+    jobs.add_argument("--failed", dest="jobs_failed", action="store_true", help="Failed jobs only.")
+    jobs.add_argument("--database", dest="jobs_database", metavar="PATTERN", action="append",
+                      help="Only databases of this name; * and ? stand for anything. Repeatable.")  # fmt: skip
+    jobs.add_argument("--collection", dest="jobs_collection", metavar="PATTERN", action="append",
+                      help="Only collections of this name; * and ? stand for anything. Repeatable.")  # fmt: skip
+    jobs.add_argument("--limit", dest="jobs_limit", metavar="COUNT",
+                      help="Show so many at most. Default: 50 in a table, all elsewhere.")  # fmt: skip
+    jobs.add_argument("--all", dest="jobs_all", action="store_true", help="Show all in a table too.")
+
+
+def _run(settings: Settings, _: argparse.Namespace, reread: Reread) -> int:
     from exporter import app  # noqa: PLC0415  # faults of the configuration need none of it
 
-    return _serve(app.serve(settings))
+    return _serve(app.serve(settings, reread=reread))
 
 
-def _demo(settings: Settings, namespace: argparse.Namespace) -> int:
+def _demo(settings: Settings, namespace: argparse.Namespace, reread: Reread) -> int:
     from exporter import app  # noqa: PLC0415
 
     speed, seed = _demo_numbers(namespace)
     demo = app.Demo(listen=namespace.demo_listen, speed=speed, seed=seed, outages=namespace.demo_outage)
-    return _serve(app.serve_demo(settings, demo, lambda text: print(text, flush=True)))
+    return _serve(app.serve_demo(settings, demo, lambda text: print(text, flush=True), reread))
 
 
 def _demo_numbers(namespace: argparse.Namespace) -> tuple[float, int]:
@@ -128,24 +162,76 @@ def _demo_numbers(namespace: argparse.Namespace) -> tuple[float, int]:
     return speed, seed
 
 
-def _once(settings: Settings, _: argparse.Namespace) -> int:
+def _once(settings: Settings, namespace: argparse.Namespace, _: Reread) -> int:
+    import asyncio  # noqa: PLC0415
+
     from exporter.target import once  # noqa: PLC0415
 
-    body, good = asyncio.run(once(settings))
+    targets = _chosen(settings, namespace.target)
+    if len(targets) > 1:
+        raise UsageError(("--target: is missing; of several Milvus once polls the one that it names",))
+    ((name, chosen),) = targets.items()
+    body, good = asyncio.run(once(chosen, name))
     for chunk in body.chunks:
         sys.stdout.buffer.write(chunk)
     sys.stdout.buffer.flush()
     return Exit.GOOD if good else Exit.BAD
 
 
-def _check(settings: Settings, _: argparse.Namespace) -> int:
-    from exporter.check import check  # noqa: PLC0415
+def _check(settings: Settings, namespace: argparse.Namespace, _: Reread) -> int:
+    import asyncio  # noqa: PLC0415
 
-    good = asyncio.run(check(settings, lambda step: print(step, flush=True)))
+    from exporter.check_fleet import check_each  # noqa: PLC0415
+
+    targets = _chosen(settings, namespace.target)
+    good = asyncio.run(check_each(targets, lambda step: print(step, flush=True)))
     return Exit.GOOD if good else Exit.BAD
 
 
+def _jobs(settings: Settings, namespace: argparse.Namespace, _: Reread) -> int:
+    from exporter.terminal.command import jobs  # noqa: PLC0415
+
+    targets = _chosen(settings, namespace.target)
+    if len(targets) > 1:
+        raise UsageError(("--target: is missing; of several Milvus jobs asks the one that it names",))
+    ((name, chosen),) = targets.items()
+    fault = jobs(name, chosen, namespace)
+    if fault:
+        print(f"{PROGRAM}: {fault}", file=sys.stderr)
+    return Exit.BAD if fault else Exit.GOOD
+
+
+def _completion(parser: argparse.ArgumentParser, shell: str) -> str:
+    from exporter.terminal.completion import script  # noqa: PLC0415
+
+    return script(parser, shell)
+
+
+def _version() -> str:
+    return f"{PROGRAM} {__version__} (Python {platform.python_version()})"
+
+
+def _chosen(settings: Settings, name: str | None) -> Mapping[str, Settings]:
+    """Return the targets that a command is about, whichever process owns them."""
+    if name is None:
+        return settings.by_target()
+    if name not in settings.targets:
+        raise UsageError(("--target: no target of this name is configured; /config and the file name them",))
+    return {name: settings.targets[name]}
+
+
+def _health(settings: Settings, _: argparse.Namespace, _reread: Reread) -> int:
+    return _say(health.health(str(settings.web.listen_address[0])))
+
+
+def _say(verdict: health.Verdict) -> int:
+    print(verdict.text, file=sys.stdout if verdict.good else sys.stderr)
+    return Exit.GOOD if verdict.good else Exit.BAD
+
+
 def _serve(life: Coroutine[Any, Any, None]) -> int:
+    import asyncio  # noqa: PLC0415
+
     from exporter.web import new_event_loop  # noqa: PLC0415
 
     with asyncio.Runner(loop_factory=new_event_loop) as runner:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from apscheduler.events import EVENT_JOB_MAX_INSTANCES, JobSubmissionEvent
@@ -31,7 +31,8 @@ class Schedule:
         self._skipped = skipped
         self._offset = 0.0
         self._watch: asyncio.TimerHandle | None = None
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: dict[str, asyncio.Task[None]] = {}
+        self._delays: dict[str, float] = {}
         # Its own word for a skipped tick is a warning each time; ours is a counter.
         logging.getLogger("apscheduler").setLevel(logging.ERROR)
         self._scheduler = AsyncIOScheduler(
@@ -45,11 +46,26 @@ class Schedule:
         """Return whether the timer runs."""
         return bool(self._scheduler.running)
 
-    def every(self, seconds: float, name: str, work: Work, *, at_once: bool) -> None:
-        """Add work. ``at_once``: the first time is now, and otherwise in ``seconds``."""
-        first = {"next_run_time": datetime.now(UTC)} if at_once else {}
+    def every(self, seconds: float, name: str, work: Work, *, at_once: bool, delay: float = 0.0) -> None:
+        """Add work under a name of its own. The first time is now, or without ``at_once`` in ``seconds``.
+
+        ``delay`` seconds are added to that, so that much work with one interval does not come all at the same moment.
+        """
+        self._delays[name] = delay
+        first = datetime.now(UTC) + timedelta(seconds=delay + (0 if at_once else seconds))
         trigger = IntervalTrigger(seconds=seconds, timezone=UTC)
-        self._scheduler.add_job(self._run, trigger, args=(name, work), id=name, name=name, **first)
+        self._scheduler.add_job(self._run, trigger, args=(name, work), id=name, name=name, next_run_time=first)
+
+    async def remove(self, name: str, patience: float) -> None:
+        """Take work out. One that runs is given ``patience`` seconds to end, and is then broken off."""
+        if self._delays.pop(name, None) is None:
+            return
+        self._scheduler.remove_job(name)
+        task = self._running.get(name)
+        if task is not None:
+            await asyncio.wait({task}, timeout=patience)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
     def start(self) -> None:
         """Start the timer on the running loop."""
@@ -63,27 +79,28 @@ class Schedule:
             self._watch.cancel()
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
-        for task in self._running:
+        running = tuple(self._running.values())
+        for task in running:
             task.cancel()
-        await asyncio.gather(*self._running, return_exceptions=True)
+        await asyncio.gather(*running, return_exceptions=True)
 
     async def _run(self, name: str, work: Work) -> None:
         task = asyncio.current_task()
         if task is None:
             return
-        self._running.add(task)
+        self._running[name] = task
         try:
             await work()
         except Exception:  # whatever it is, the next tick comes
             log.exception("%s failed inside the exporter", name)  # its traceback shows at debug level only
         finally:
-            self._running.discard(task)
+            del self._running[name]
 
     def _on_skip(self, event: JobSubmissionEvent) -> None:
         self._skipped(event.job_id)
 
     def look_at_clock(self) -> None:
-        """Run everything at once after a step of the wall clock, which the timer's next run is reckoned by.
+        """Run everything anew after a step of the wall clock, which the timer's next run is reckoned by.
 
         Stepped back by an hour, it would sleep for that hour.
         """
@@ -92,7 +109,7 @@ class Schedule:
             log.warning("the clock has been stepped by %.0f s", offset - self._offset)
             self._offset = offset
             for job in self._scheduler.get_jobs():
-                job.modify(next_run_time=datetime.now(UTC))
+                job.modify(next_run_time=datetime.now(UTC) + timedelta(seconds=self._delays[job.id]))
         if self._watch is not None:
             self._watch.cancel()
         self._watch = asyncio.get_running_loop().call_later(_WATCH_SECONDS, self.look_at_clock)

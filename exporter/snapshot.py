@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from exporter.model import Collection, FailureClass, Job, State
@@ -91,6 +91,8 @@ class Snapshot:
     outcomes: Sequence[OutcomeRow] = ()
     databases: tuple[DatabaseRow, ...] = ()
     collections: Sequence[CollectionRow] = ()
+    listed: Mapping[Collection, Sequence[Job]] = field(default_factory=dict, compare=False)
+    """The listed jobs themselves, for people: not bounded by the limits on series, and in no order."""
     known_since: float = 0.0
     listed_jobs: int = 0
     collections_folded: int = 0

@@ -80,6 +80,8 @@ class Store:
     def __init__(self, stale_after: float) -> None:
         self._stale_after = stale_after
         self._listed: float | None = None
+        self._recounted: Mapping[Problem, int] = {}
+        """Impossible values that polls under new settings meet again: they look at each record as if it were new."""
         self.current = Publication(0, Snapshot(now=0.0), PollAccount())
 
     def publish(self, outcome: PollOutcome, snapshot: Snapshot | None, monotonic: float) -> None:
@@ -87,11 +89,25 @@ class Store:
         before = self.current
         if snapshot is not None:
             self._listed = monotonic
+        if self._recounted:
+            outcome = self._without_recounted(outcome)
         self.current = Publication(before.version + 1, snapshot or before.snapshot, before.account.after(outcome))
 
     def restore(self, snapshot: Snapshot) -> None:
         """Show what was remembered through a restart, until the first good poll."""
         self.current = replace(self.current, version=self.current.version + 1, snapshot=snapshot)
+
+    def _without_recounted(self, outcome: PollOutcome) -> PollOutcome:
+        known = {problem: min(self._recounted.get(problem, 0), n) for problem, n in outcome.problems.items()}
+        whole = outcome.up and not outcome.partial
+        self._recounted = {} if whole else {p: n - known.get(p, 0) for p, n in self._recounted.items()}
+        return replace(outcome, problems={problem: n - known[problem] for problem, n in outcome.problems.items()})
+
+    def resume(self, before: Store) -> None:
+        """Go on where another store has stopped: the same Milvus under other settings. No count goes back."""
+        self._listed = before._listed
+        self._recounted = dict(before.current.account.problems)
+        self.current = replace(before.current, version=before.current.version + 1)
 
     def skip(self) -> None:
         """Count a tick that was skipped because the poll before still ran."""

@@ -1,17 +1,19 @@
-"""One Milvus and everything that watches it: what is built, and what is closed again."""
+"""One Milvus and everything that watches it: what is built, what is taken over by a successor, what is closed again."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Final
 
-from exporter.catalog import InventoryReader
+from exporter.catalog import InventoryAccount, InventoryReader
 from exporter.clock import Clock, SystemClock
 from exporter.errors import StateUnusable
 from exporter.ledger import Memory, StateFile, read_state
+from exporter.log import about
 from exporter.metrics import Account, Body, Exposition
 from exporter.milvus.client import MilvusClient
 from exporter.poll import Corridor
@@ -26,38 +28,93 @@ log = logging.getLogger("exporter")
 
 
 @dataclass(slots=True)
-class Target:
-    """One Milvus and everything that watches it."""
+class InForce:
+    """The configuration in force, as the metrics tell of it."""
 
+    loaded: float
+    """Epoch seconds when it was read."""
+    good: bool = True
+    """Whether the last attempt to read another one was good."""
+
+
+@dataclass(slots=True)
+class Target:
+    """One Milvus and everything that watches it. ``name`` is empty for the only one."""
+
+    name: str
+    settings: Settings
     client: MilvusClient
     store: Store
     reader: InventoryReader | None
+    inventory_before: InventoryAccount
+    """What was counted before ``reader`` began; all there is while the inventory is switched off."""
     corridor: Corridor
     exposition: Exposition
     state: StateFile | None
+    memory: Memory
 
     async def close(self) -> None:
         """Stop what is under way, write the state, close the channel."""
-        await self.corridor.close()
+        with about(self.name):
+            await self.corridor.close()
         await self.client.close()
         if self.state is not None:
             self.state.close()
 
+    def inventory_account(self) -> InventoryAccount:
+        """Return the inventory's account over all settings that there have been."""
+        return _inventory_account(self.reader, self.inventory_before)
 
-def build(settings: Settings, clock: Clock, *, writing: bool = True) -> Target:
+
+def build(
+    settings: Settings, clock: Clock, *, name: str = "", in_force: InForce | None = None, writing: bool = True
+) -> Target:
     """Build what watches one Milvus. Without ``writing``, as ``once`` does: read-only, and no process families."""
     since = clock.wall() - settings.server.job_retention
-    state, memory = _open_state(settings, since) if writing else (None, _read_state(settings, since))
+    with about(name):
+        state, memory = _open_state(settings, since) if writing else (None, _read_state(settings, since))
     client = MilvusClient(settings)
-    store = Store(settings.poll.stale_after)
-    reader = None
-    if settings.inventory.enabled:
-        timeout = settings.poll.timeout
-        budget = max(INVENTORY_BUDGET_SECONDS, timeout)
-        reader = InventoryReader(client, clock, budget=budget, call_timeout=timeout, remembered=memory.collections())
+    reader = _reader(settings, client, clock, memory)
+    store, counted = Store(settings.poll.stale_after), InventoryAccount()
     corridor = Corridor(settings, client, store, clock, reader=reader, memory=memory, state=state)
-    account = _account(settings, reader, state, clock.wall())
-    return Target(client, store, reader, corridor, Exposition(store, clock, account, process=writing), state)
+    in_force = in_force or InForce(clock.wall())
+    account = _account(settings, lambda: _inventory_account(reader, counted), state, in_force, alone=not name)
+    exposition = Exposition(store, clock, account, process=writing and not name)
+    return Target(name, settings, client, store, reader, counted, corridor, exposition, state, memory)
+
+
+def succeed(before: Target, settings: Settings, clock: Clock, in_force: InForce) -> Target:
+    """Build what watches the same Milvus under other settings, once the polls under ``before`` have ended.
+
+    What is remembered, every count and the state file go over as they are, and what was shown stays until the first
+    poll. The channel and the inventory do where the settings say the same of them. Close the channel of ``before``
+    otherwise, and nothing else of it.
+    """
+    was, name, memory, state = before.settings, before.name, before.memory, before.state
+    if state is not None:
+        state.history = settings.state.history
+    client, reader, counted = before.client, before.reader, before.inventory_before
+    asks_alike = (was.milvus, was.poll, was.labels) == (settings.milvus, settings.poll, settings.labels)
+    if not asks_alike or was.inventory.enabled != settings.inventory.enabled:
+        counted = before.inventory_account()
+        client = client if asks_alike else MilvusClient(settings)
+        reader = _reader(settings, client, clock, memory)
+        if reader and before.reader and (was.milvus, was.labels) == (settings.milvus, settings.labels):
+            reader.latest = before.reader.latest
+    store = Store(settings.poll.stale_after)
+    corridor = Corridor(settings, client, store, clock, reader=reader, memory=memory, state=state)
+    account = _account(settings, lambda: _inventory_account(reader, counted), state, in_force, alone=not name)
+    exposition = Exposition(store, clock, account, process=not name)
+    store.resume(before.store)  # last: the exposition takes what it finds at its own beginning for stale
+    return Target(name, settings, client, store, reader, counted, corridor, exposition, state, memory)
+
+
+def _reader(settings: Settings, client: MilvusClient, clock: Clock, memory: Memory) -> InventoryReader | None:
+    if not settings.inventory.enabled:
+        return None
+    timeout = settings.poll.timeout
+    budget = max(INVENTORY_BUDGET_SECONDS, timeout)
+    return InventoryReader(client, clock, budget=budget, call_timeout=timeout, remembered=memory.collections())
 
 
 def _open_state(settings: Settings, since: float) -> tuple[StateFile | None, Memory]:
@@ -84,40 +141,58 @@ def _read_state(settings: Settings, since: float) -> Memory:
     return memory or Memory(since)
 
 
-async def once(settings: Settings) -> tuple[Body, bool]:
+async def once(settings: Settings, name: str = "") -> tuple[Body, bool]:
     """Poll once. Returns the exposition without the process's own families, and whether the poll was good."""
-    target = build(settings, SystemClock(), writing=False)
+    target = build(settings, SystemClock(), name=name, writing=False)
     try:
-        await target.corridor.poll()
+        with about(name):
+            await target.corridor.poll()
         return target.exposition.body(), target.store.current.account.up
     finally:
         await target.close()
 
 
 def _account(
-    settings: Settings, reader: InventoryReader | None, state: StateFile | None, loaded: float
+    settings: Settings,
+    inventory_account: Callable[[], InventoryAccount],
+    state: StateFile | None,
+    in_force: InForce,
+    *,
+    alone: bool,
 ) -> Callable[[Publication, bool], Account]:
-    revision = _revision()
+    build_revision = revision()
 
     def account(publication: Publication, stale: bool) -> Account:  # noqa: FBT001  # the shape Exposition calls
-        inventory = reader.account if reader else None
+        inventory = inventory_account()
         return Account(
             publication=publication,
             stale=stale,
             poll_interval=settings.poll.interval,
             job_timeout=settings.server.job_timeout,
             job_retention=settings.server.job_retention,
-            config_loaded=loaded,
-            inventory_last_success=inventory.last_success if inventory else 0.0,
-            inventory_errors=inventory.by_kind if inventory else {},
+            config_loaded=in_force.loaded,
+            config_good=in_force.good,
+            inventory_last_success=inventory.last_success,
+            inventory_errors=inventory.by_kind,
             state=state.account if state else None,
-            revision=revision,
+            revision=build_revision,
+            alone=alone,
         )
 
     return account
 
 
-def _revision() -> str:
+def _inventory_account(reader: InventoryReader | None, before: InventoryAccount) -> InventoryAccount:
+    if reader is None:
+        return before
+    now = reader.account
+    kinds = before.by_kind.keys() | now.by_kind.keys()
+    by_kind = {kind: before.by_kind.get(kind, 0) + now.by_kind.get(kind, 0) for kind in kinds}
+    return replace(now, last_success=now.last_success or before.last_success, by_kind=by_kind)
+
+
+@cache
+def revision() -> str:
     """Return what the image build has written down, or nothing."""
     file = resources.files("exporter") / "REVISION"
     return file.read_text().strip() if file.is_file() else ""

@@ -24,7 +24,7 @@ def test_a_command_nobody_knows_is_a_usage_fault(arguments: list[str], capsys: p
     assert main(arguments) == Exit.USAGE
     assert capsys.readouterr().err == (
         "milvus-refresh-exporter: the first argument is no command; "
-        "write one of run, demo, once, check, version, and flags after it\n"
+        "write one of run, demo, once, check, jobs, health, completion, version, and flags after it\n"
     )
 
 
@@ -36,7 +36,7 @@ def test_a_flag_without_its_value_is_a_usage_fault(capsys: pytest.CaptureFixture
     assert "argument --poll.interval: expected one argument" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["run", "demo", "once", "check"])
+@pytest.mark.parametrize("command", ["run", "demo", "once", "check", "jobs"])
 def test_all_faults_are_named_at_once_and_nothing_starts(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Nobody has to correct one fault to learn of the next."""
     code = main([command, "--poll.interval", "soon", "--milvus.uri", "ftp://lake", "--no.such-flag", "1"])

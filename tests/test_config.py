@@ -248,8 +248,8 @@ def test_every_setting_has_the_flag_and_variable_that_its_key_gives() -> None:
 
 def test_secrets_and_overrides_have_no_flag() -> None:
     flagless = {key.dotted for key in KEYS.values() if not key.flag}
-    assert flagless == {"milvus.token", "milvus.user", "milvus.password", "freshness.overrides"}
-    assert [key.dotted for key in KEYS.values() if not key.variables] == ["freshness.overrides"]
+    assert flagless == {"milvus.token", "milvus.user", "milvus.password", "freshness.overrides", "targets"}
+    assert [key.dotted for key in KEYS.values() if not key.variables] == ["freshness.overrides", "targets"]
 
 
 def test_a_list_repeats_its_flag_and_is_json_in_the_environment() -> None:

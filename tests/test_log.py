@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import logging
@@ -208,3 +209,37 @@ def test_the_log_goes_to_standard_error_of_the_moment(capsys: pytest.CaptureFixt
     log.configure("info", "text")
     logging.getLogger("exporter.x").info("hello")
     assert capsys.readouterr().err.endswith("INFO x: hello\n")
+
+
+def test_a_record_made_about_a_target_names_it_also_from_a_thread() -> None:
+    """What polls a Milvus knows nothing of others; who reads the lines of five hundred must know which one it is."""
+
+    async def poll() -> str:
+        with log.about("lake"):
+            return await asyncio.to_thread(logged, "poll succeeded", collection="orders")
+
+    assert asyncio.run(poll()).endswith("poll: poll succeeded target=lake collection=orders\n")
+    with log.about("lake"):
+        assert json.loads(logged("x", fmt="json"))["target"] == "lake"
+    assert "target" not in logged("poll succeeded")
+
+
+def test_the_only_milvus_has_no_name_to_tell() -> None:
+    with log.about(""):
+        assert "target" not in logged("poll succeeded")
+
+
+def test_two_targets_at_once_are_not_mixed_up() -> None:
+    async def poll(name: str, turn: asyncio.Event, other: asyncio.Event) -> str:
+        with log.about(name):
+            other.set()
+            await turn.wait()
+            return logged("poll succeeded")
+
+    async def both() -> list[str]:
+        one, other = asyncio.Event(), asyncio.Event()
+        return await asyncio.gather(poll("lake", one, other), poll("sea", other, one))
+
+    lake, sea = asyncio.run(both())
+    assert "target=lake" in lake
+    assert "target=sea" in sea

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import platform
 from dataclasses import replace
 
@@ -12,7 +13,7 @@ from golden.snapshots import NOW
 from exporter import __version__
 from exporter.errors import KINDS
 from exporter.ledger import StateAccount
-from exporter.metrics import Account, Format
+from exporter.metrics import Account, Format, ProcessAccount, ProcessExposition
 from exporter.metrics.contract import CONTRACT, PREFIX, Part
 from exporter.metrics.own import OwnMetrics
 from exporter.model import Problem
@@ -181,3 +182,34 @@ def test_the_state_file_is_told_of_only_where_there_is_one() -> None:
         "state_last_write_success_timestamp_seconds": NOW,
         "state_write_errors_total": 3,
     }
+
+
+def test_one_of_several_milvus_does_not_tell_of_the_process() -> None:
+    """A bad configuration is one alert, not one for each target."""
+    several = told(replace(ACCOUNT, alone=False, config_good=False))
+    assert told().keys() - several.keys() == {
+        "config_last_reload_successful",
+        "config_last_reload_success_timestamp_seconds",
+        f"exporter_build_info{{{platform.python_version()},,{__version__}}}",
+    }
+
+
+def test_the_process_tells_of_no_milvus() -> None:
+    """A poll that has never succeeded, because there is none, would be an alert about nothing."""
+    text = OwnMetrics(lambda: ProcessAccount(NOW, config_good=False, revision="0123abc"), process=False).render(TEXT)
+    found = {name.removeprefix(PREFIX): value for name, _, value in samples(text.decode(), TEXT)}
+    assert found == {
+        "config_last_reload_successful": 0,
+        "config_last_reload_success_timestamp_seconds": NOW,
+        "exporter_build_info": 1,
+    }
+
+
+@pytest.mark.parametrize("accept", ["", "application/openmetrics-text;version=1.0.0"])
+@pytest.mark.parametrize("encoding", ["", "gzip"])
+def test_the_process_is_shown_in_the_form_that_is_asked_for(accept: str, encoding: str) -> None:
+    body = ProcessExposition(lambda: ProcessAccount(NOW)).body(accept, encoding)
+    text = gzip.decompress(body.chunks[0]) if encoding else body.chunks[0]
+    assert body.encoding == encoding
+    assert (body.content_type.startswith("application/openmetrics"), text.endswith(b"\n# EOF\n")) == (bool(accept),) * 2
+    assert b"process_cpu_seconds_total" in text

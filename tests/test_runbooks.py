@@ -18,7 +18,7 @@ from exporter.cli import COMMANDS
 from exporter.errors import KINDS
 from exporter.metrics.contract import CONTRACT, PREFIX
 from exporter.model import FailureClass, State
-from exporter.web import LandingFacts, Reply, create_app
+from exporter.web import Reply, create_app
 
 DOCS = ROOT / "docs"
 RUNBOOKS = DOCS / "runbooks"
@@ -245,15 +245,19 @@ async def _status(path: str) -> int:
     async def receive() -> Any:
         return {"type": "http.request"}
 
+    async def reload() -> tuple[str, ...]:
+        return ()
+
     app = create_app(
         metrics=metrics,
         healthy=lambda: True,
         ready=lambda: True,
         config_text=str,
-        status=lambda: LandingFacts("", None, "", None, (), (), ()),
         telemetry_path="/metrics",
+        reload=reload,
     )
-    await app({"type": "http", "method": "GET", "path": path, "raw_path": path.encode(), "headers": []}, receive, send)
+    method = "POST" if path == "/-/reload" else "GET"
+    await app({"type": "http", "method": method, "path": path, "raw_path": path.encode(), "headers": []}, receive, send)
     status: int = sent[0]["status"]
     return status
 

@@ -184,3 +184,77 @@ def test_the_timer_library_is_quiet() -> None:
     """Its warning for each skipped tick would fill the log; a counter tells the same."""
     Schedule(HandTurnedClock(), lambda name: None)
     assert not logging.getLogger("apscheduler.scheduler").isEnabledFor(logging.WARNING)
+
+
+def test_much_work_with_one_interval_comes_at_different_moments() -> None:
+    """Each piece waits for its own delay, the first time and after a step of the clock."""
+
+    async def scenario() -> None:
+        clock, came = HandTurnedClock(), asyncio.Queue[str]()
+        schedule = Schedule(clock, lambda name: None)
+        for name, delay in (("late", 5 * QUICK), ("never", NEVER), ("at once", 0.0)):
+
+            async def poll(name: str = name) -> None:
+                await came.put(name)
+
+            schedule.every(NEVER, name, poll, at_once=True, delay=delay)
+        schedule.start()
+        assert [await came.get(), await came.get()] == ["at once", "late"]
+        clock.now_wall += 3600.0
+        schedule.look_at_clock()
+        assert [await came.get(), await came.get()] == ["at once", "late"]
+        assert came.empty()
+        await schedule.stop()
+
+    run(scenario())
+
+
+def test_work_that_is_taken_out_may_end_first() -> None:
+    """What runs is waited for, and neither it nor a skipped tick of it comes again."""
+
+    async def scenario() -> None:
+        begun, go, ended, skipped = asyncio.Event(), asyncio.Event(), 0, []
+
+        async def poll() -> None:
+            nonlocal ended
+            begun.set()
+            await go.wait()
+            ended += 1
+
+        schedule = Schedule(HandTurnedClock(), skipped.append)
+        schedule.every(NEVER, "poll", poll, at_once=True)
+        schedule.start()
+        await begun.wait()
+        removing = asyncio.create_task(schedule.remove("poll", patience=NEVER))
+        await asyncio.sleep(0)
+        assert not removing.done()
+        go.set()
+        await removing
+        assert (ended, skipped) == (1, [])
+        schedule.every(NEVER, "poll", poll, at_once=True)
+        begun.clear()
+        await begun.wait()
+        assert skipped == []
+        await schedule.stop()
+
+    run(scenario())
+
+
+def test_work_that_does_not_end_in_time_is_broken_off() -> None:
+    async def scenario() -> None:
+        begun = asyncio.Event()
+
+        async def poll() -> None:
+            begun.set()
+            await asyncio.Event().wait()
+
+        schedule = Schedule(HandTurnedClock(), lambda name: None)
+        schedule.every(NEVER, "poll", poll, at_once=True)
+        schedule.start()
+        await begun.wait()
+        await schedule.remove("poll", patience=0.0)
+        await schedule.remove("poll", patience=NEVER)
+        assert schedule.running
+        await schedule.stop()
+
+    run(scenario())

@@ -121,3 +121,56 @@ def test_every_change_makes_a_new_version() -> None:
         change()
         seen.add(store.current.version)
     assert len(seen) == 4
+
+
+# Other settings for the same Milvus
+
+
+def test_a_store_goes_on_where_another_has_stopped() -> None:
+    """No count goes back, and what was shown stays for as long as it is fresh by the new measure."""
+    before = Store(60)
+    before.publish(outcome(), Snapshot(now=NOON), 100.0)
+    after = Store(10)
+    after.resume(before)
+    assert after.current.snapshot is before.current.snapshot
+    assert after.current.account == before.current.account
+    assert (after.stale(110.0), after.stale(110.1)) == (False, True)
+    after.publish(outcome(up=False, kinds=("deadline",)), None, 111.0)
+    assert after.current.account.attempts == 2
+
+
+def resumed(known: int) -> Store:
+    before, after = Store(60), Store(60)
+    before.publish(outcome(problems={Problem.NEGATIVE_TIME: known}), Snapshot(now=NOON), 100.0)
+    after.resume(before)
+    return after
+
+
+def negative_times(store: Store) -> int:
+    return store.current.account.problems[Problem.NEGATIVE_TIME]
+
+
+def test_problems_that_are_met_again_because_all_is_looked_at_again_are_not_counted_again() -> None:
+    store = resumed(3)
+    store.publish(outcome(problems={Problem.NEGATIVE_TIME: 3}), Snapshot(now=NOON), 101.0)
+    assert negative_times(store) == 3
+    store.publish(outcome(problems={Problem.NEGATIVE_TIME: 1}), Snapshot(now=NOON), 102.0)
+    assert negative_times(store) == 4
+
+
+def test_of_more_problems_than_before_the_new_ones_are_counted() -> None:
+    store = resumed(3)
+    problems = {Problem.NEGATIVE_TIME: 5, Problem.UNKNOWN_STATE: 1}
+    store.publish(outcome(problems=problems), Snapshot(now=NOON), 101.0)
+    assert negative_times(store) == 5
+    assert store.current.account.problems[Problem.UNKNOWN_STATE] == 1
+
+
+def test_a_listing_in_parts_meets_them_again_one_poll_after_the_other() -> None:
+    store = resumed(3)
+    for problems in (2, 1, 0):
+        told = outcome(partial=True, problems={Problem.NEGATIVE_TIME: problems})
+        store.publish(told, Snapshot(now=NOON), 101.0)
+    assert negative_times(store) == 3
+    store.publish(outcome(partial=True, problems={Problem.NEGATIVE_TIME: 1}), Snapshot(now=NOON), 102.0)
+    assert negative_times(store) == 4

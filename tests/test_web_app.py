@@ -11,10 +11,9 @@ from typing import Any
 import pytest
 
 from exporter.errors import UsageError
-from exporter.web import LandingFacts, Reply, create_app
+from exporter.web import Reply, create_app
 from exporter.web.reply import PIECE, SMALL, Application, Message, pieces
 
-FACTS = LandingFacts("1.0", True, "", 12.0, (), (), ())
 
 
 async def exposition(accept: str, accept_encoding: str) -> Reply:
@@ -29,7 +28,6 @@ def build(**changes: Any) -> Application:
         "healthy": lambda: True,
         "ready": lambda: True,
         "config_text": lambda: "poll:\n  interval: 30s\n",
-        "status": lambda: FACTS,
         "telemetry_path": "/metrics",
     }
     return create_app(**(parts | changes))
@@ -127,7 +125,7 @@ def test_a_path_that_is_not_spelled_as_in_the_table_is_not_found_and_not_repeate
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "PATCH"])
-@pytest.mark.parametrize("path", ["/", "/metrics", "/config", "/-/healthy"])
+@pytest.mark.parametrize("path", ["/metrics", "/config", "/-/healthy"])
 def test_another_method_is_told_which_ones_are_allowed(path: str, method: str) -> None:
     answer = ask(path, method)
     assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD")
@@ -161,7 +159,7 @@ def failing(error: Exception) -> Callable[..., Any]:
 
 
 @pytest.mark.parametrize(
-    ("path", "part"), [("/metrics", "metrics"), ("/", "status"), ("/config", "config_text"), ("/-/ready", "ready")]
+    ("path", "part"), [("/metrics", "metrics"), ("/config", "config_text"), ("/-/ready", "ready")]
 )
 def test_a_fault_of_a_page_is_500_and_one_line_in_the_log(
     path: str, part: str, caplog: pytest.LogCaptureFixture
@@ -260,7 +258,7 @@ def test_a_further_page_is_for_reading() -> None:
     assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD")
 
 
-def test_a_page_at_the_root_replaces_the_landing_page() -> None:
+def test_a_page_at_the_root_makes_way_for_metrics_there() -> None:
     assert ask("/?x", app=build(pages={"/": echo})).text == "'x'"
     assert ask("/", app=build(pages={"/": echo}, telemetry_path="/")).text == "one 1\ntwo 2\n"
 

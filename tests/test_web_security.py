@@ -27,7 +27,7 @@ MUTUAL = (
 
 
 def hashed(password: str) -> str:
-    return bcrypt.hashpw(password.encode(), bcrypt.gensalt(4)).decode()
+    return bcrypt.hashpw(password.encode(), b"$2b$04$abcdefghijklmnopqrstuu").decode()
 
 
 OPEN, SESAME = hashed("open"), hashed("sesame")

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from exporter.errors import UsageError
-from exporter.web import Bounds, LandingFacts, Reply, Server, create_app, new_event_loop
+from exporter.web import Bounds, Reply, Server, create_app, new_event_loop
 from exporter.web.protocol import BoundedProtocol
 from exporter.web.reply import text_reply
 
@@ -77,7 +77,6 @@ def app(metrics: Metrics = small) -> Any:
         healthy=lambda: True,
         ready=lambda: True,
         config_text=lambda: "",
-        status=lambda: LandingFacts("1", None, "", None, (), (), ()),
         telemetry_path="/metrics",
     )
 

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import trustme
 
-from exporter.web import Bounds, LandingFacts, Reply, Security, Server, create_app, new_event_loop
+from exporter.web import Bounds, Reply, Security, Server, create_app, new_event_loop
 from exporter.web.reply import text_reply
 from exporter.web.tls import names_of
 
@@ -105,7 +105,6 @@ async def serving(security: Security, metrics: Any = small, bounds: Bounds = BOU
         healthy=lambda: True,
         ready=lambda: True,
         config_text=lambda: "",
-        status=lambda: LandingFacts("1", None, "", None, (), (), ()),
         telemetry_path="/metrics",
     )
     server = Server(app, ["127.0.0.1:0"], bounds, security)

@@ -82,19 +82,48 @@ web:
   listen_address: [":19540"]
 """
 
+COLUMNS = "| key | flag | environment | default | meaning |\n|---|---|---|---|---|"
+TARGETS = """\
+In the file only. Each target needs a `milvus` with a `uri`. What is set beside `targets` in `poll`, `inventory`,
+`filters`, `labels`, `limits`, `freshness` and `server` holds for all of them, key by key and from whichever source;
+what a target sets itself goes before it. `milvus` beside `targets` is a fault. How to use it:
+[many-milvus.md](many-milvus.md).
+
+```yaml
+poll:
+  interval: 30s
+targets:
+  production:
+    milvus:
+      uri: https://milvus.example.com
+      token_file: /run/secrets/production-token
+    freshness:
+      max_age: 26h
+  staging:
+    milvus:
+      uri: http://milvus.staging.example.com
+```
+"""
+
 
 def page() -> str:
     """Return the page's text."""
-    return f"{HEAD}{EXAMPLE}```\n" + "".join(_section(path) for path in GROUPS)
+    return f"{HEAD}{EXAMPLE}```\n" + "".join(_section(path) for path in GROUPS) + _targets()
 
 
 def _section(path: tuple[str, ...]) -> str:
     keys = [key for key in KEYS.values() if key.path[:-1] == path]
     if not keys:
         return ""
-    head = "| key | flag | environment | default | meaning |\n|---|---|---|---|---|"
     rows = "\n".join(_row(key) for key in keys)
-    return f"\n## {'.'.join(path)}\n\n{GROUPS[path].meaning}\n\n{head}\n{rows}\n"
+    title, meaning = ".".join(path), GROUPS[path].meaning
+    return f"\n## {title}\n\n{meaning}\n\n{COLUMNS}\n{rows}\n" if path else ""
+
+
+def _targets() -> str:
+    """Return what is said of the one setting that is no value and lies in no section."""
+    (key,) = (key for key in KEYS.values() if len(key.path) == 1)
+    return f"\n## Several Milvus\n\n{TARGETS}\n{COLUMNS}\n{_row(key)}\n"
 
 
 def _row(key: Key) -> str:

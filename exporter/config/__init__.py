@@ -19,6 +19,7 @@ from exporter.config.settings import (
     State,
     Web,
 )
+from exporter.config.shard import Shard
 from exporter.config.sources import add_flags
 from exporter.config.uri import MilvusAddress
 from exporter.config.values import ListenAddress
@@ -41,6 +42,7 @@ __all__ = [
     "SecretSource",
     "Server",
     "Settings",
+    "Shard",
     "State",
     "Tls",
     "Web",

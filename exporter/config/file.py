@@ -8,19 +8,24 @@ deep as a setting can be, so aliases cannot multiply.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
 
 from exporter.config.keys import GROUPS, KEYS
+from exporter.config.keys import Path as KeyPath
 from exporter.config.leaf import Leaf, Tree, did_you_mean, printable
+from exporter.config.targets import OF_ITS_OWN, TARGETS
 from exporter.config.values import Unusable
 
 _LARGEST = 1 << 20
 _LONGEST_PATH = 1000
+_LONGEST_KEY = 160
 _MOST_NODES = 50_000
 _NOT_HERE = {("config",), ("config", "file")}
 _IN_FILE = tuple(path for path in (*GROUPS, *KEYS) if path and path not in _NOT_HERE)
+_IN_TARGET = tuple(path for path in _IN_FILE if path[0] in OF_ITS_OWN)
 _DEPTH = 2  # freshness.overrides: a list of mappings
 _STANDARD = re.compile("tag:yaml.org,2002:(str|int|float|bool|null|timestamp|merge|value|map|seq)")
 _HARMLESS = re.compile(r"[^'\"]*(['\"](.|<[a-z -]+>)['\"][^'\"]*)*")
@@ -98,21 +103,39 @@ class _Walk:
             self._section(root, ())
         return self._found, [fault for _, fault in sorted(self._faults)]
 
-    def _section(self, node: yaml.Node, path: tuple[str, ...]) -> None:
+    def _section(self, node: yaml.Node, path: KeyPath, at: KeyPath = ()) -> None:
+        """Walk a section. ``at`` is where its target stands, where it is one's."""
+        known = _IN_TARGET if at else _IN_FILE
         if not isinstance(node, yaml.MappingNode) or not _STANDARD.fullmatch(node.tag):
-            names = ", ".join(here[-1] for here in _IN_FILE if here[:-1] == path)
-            self._fault(node, ".".join(path) or "the file", f"must be a mapping with some of the keys {names}")
+            names = ", ".join(here[-1] for here in known if here[:-1] == path)
+            named = _dotted((*at, *path)) or "the file"
+            self._fault(node, named, f"must be a mapping with some of the keys {names}")
             return
-        for key, value in self._entries(node, path):
+        for key, value in self._entries(node, (*at, *path)):
             here = (*path, key.value)
-            if here in _NOT_HERE:
-                self._fault(key, ".".join(here), "cannot be set in the file itself")
+            if here in _NOT_HERE and not at:
+                self._fault(key, _dotted(here), "cannot be set in the file itself")
+            elif here not in known:
+                self._fault(key, _dotted((*at, *here)), _unknown(here, known))
+            elif here == TARGETS:
+                self._targets(value)
             elif here in KEYS:
-                self._found[here] = self._leaf(value, _DEPTH, here, is_file=KEYS[here].is_file)
-            elif here not in GROUPS:
-                self._fault(key, printable(".".join(here)), "unknown key" + _hint(here))
+                self._found[(*at, *here)] = self._leaf(value, _DEPTH, (*at, *here), is_file=KEYS[here].is_file)
             elif not _is_null(value):
-                self._section(value, here)
+                self._section(value, here, at)
+
+    def _targets(self, node: yaml.Node) -> None:
+        if _is_null(node):
+            return
+        if not isinstance(node, yaml.MappingNode) or not _STANDARD.fullmatch(node.tag):
+            self._fault(node, "targets", "must be a mapping from names to what is set for each")
+            return
+        self._found[TARGETS] = Leaf({}, f"{self._name}:{node.start_mark.line + 1}")
+        for key, value in self._entries(node, TARGETS):
+            at = (*TARGETS, key.value)
+            self._found[at] = Leaf(None, f"{self._name}:{key.start_mark.line + 1}")
+            if not _is_null(value):
+                self._section(value, (), at)
 
     def _entries(self, node: yaml.MappingNode, path: tuple[str, ...]) -> list[tuple[yaml.ScalarNode, yaml.Node]]:
         """Return the entries of a mapping whose keys are text, each key once."""
@@ -120,10 +143,9 @@ class _Walk:
         entries: list[tuple[yaml.ScalarNode, yaml.Node]] = []
         for key, value in node.value:
             if not isinstance(key, yaml.ScalarNode):
-                self._fault(key, ".".join(path) or "the file", "has a key that is not text")
+                self._fault(key, _dotted(path) or "the file", "has a key that is not text")
             elif key.value in lines:
-                dotted = printable(".".join((*path, key.value)))
-                self._fault(key, dotted, f"is given twice, first on line {lines[key.value]}")
+                self._fault(key, _dotted((*path, key.value)), f"is given twice, first on line {lines[key.value]}")
             else:
                 lines[key.value] = key.start_mark.line + 1
                 entries.append((key, value))
@@ -158,9 +180,19 @@ def _is_null(node: yaml.Node) -> bool:
     return isinstance(node, yaml.ScalarNode) and node.style is None and node.tag == "tag:yaml.org,2002:null"
 
 
-def _hint(here: tuple[str, ...]) -> str:
+def _dotted(path: KeyPath) -> str:
+    return printable(".".join(path), _LONGEST_KEY)
+
+
+def _unknown(here: KeyPath, known: Sequence[KeyPath]) -> str:
+    if here in _IN_FILE:
+        return "is not a target's; it is set for the whole exporter, beside targets"
+    return "unknown key" + _hint(here, known)
+
+
+def _hint(here: KeyPath, known: Sequence[KeyPath]) -> str:
     """Return where the key may belong: the same name elsewhere, or one that is spelt like it."""
-    elsewhere = [".".join(path) for path in _IN_FILE if path[-1] == here[-1]]
+    elsewhere = [".".join(path) for path in known if path[-1] == here[-1]]
     if len(elsewhere) == 1:
         return f"; did you mean {elsewhere[0]}?"
-    return did_you_mean(".".join(here), map(".".join, _IN_FILE))
+    return did_you_mean(".".join(here), map(".".join, known))

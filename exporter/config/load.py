@@ -14,9 +14,11 @@ from exporter.config.keys import KEYS, Key
 from exporter.config.leaf import Leaf, Tree, did_you_mean, find, plain, printable, shown
 from exporter.config.settings import Override, Settings
 from exporter.config.sources import read_environment, read_flags
+from exporter.config.targets import Given, state_file
 from exporter.errors import UsageError
 
 _FILE = ("config", "file")
+_LONGEST_KEY = 160
 
 
 def load(namespace: argparse.Namespace, unknown: Sequence[str], environ: Mapping[str, str]) -> Settings:
@@ -32,15 +34,32 @@ def load(namespace: argparse.Namespace, unknown: Sequence[str], environ: Mapping
     file_faults: list[str] = []
     if named is not None and isinstance(named.value, str) and named.value:
         from_file, file_faults = read_file(Path(named.value))
-    merged = from_file | variables | flags
-    settings, faults = _validate(merged)
-    faults = flag_faults + variable_faults + file_faults + faults
-    if settings is None or faults:
+    given = Given.of(from_file | variables | flags)
+    common, errors = _validate(given.common)
+    faults = [_fault(error, given.common) for error in errors]
+    targets, target_faults = _targets(given, frozenset(faults), common)
+    faults = flag_faults + variable_faults + file_faults + faults + [*given.faults()] + target_faults
+    if common is None or faults:
         raise UsageError(tuple(faults))
-    return settings
+    return common.model_copy(update={"targets": targets})
 
 
-def _validate(tree: Tree) -> tuple[Settings | None, list[str]]:
+def _targets(given: Given, known: frozenset[str], common: Settings | None) -> tuple[dict[str, Settings], list[str]]:
+    """Return the settings of each target. Faults in what is set for all of them are ``known``, and not repeated."""
+    targets: dict[str, Settings] = {}
+    faults: list[str] = []
+    path = common.state.path if common else None
+    for name in given.own:
+        tree = given.tree(name)
+        settings, errors = _validate(tree)
+        faults += [_fault(error, tree, ("targets", name)) for error in errors if _fault(error, tree) not in known]
+        if settings is not None:
+            state = settings.state.model_copy(update={"path": state_file(path, name) if path else None})
+            targets[name] = settings.model_copy(update={"state": state})
+    return targets, faults
+
+
+def _validate(tree: Tree) -> tuple[Settings | None, list[Any]]:
     nested: dict[str, Any] = {}
     for path, leaf in tree.items():
         section = nested
@@ -51,19 +70,19 @@ def _validate(tree: Tree) -> tuple[Settings | None, list[str]]:
         return Settings.model_validate(nested), []
     except ValidationError as failure:
         errors = failure.errors(include_url=False, include_input=False)
-        faults = [_fault(error, tree) for error in errors if error["type"] != "default_factory_not_called"]
-        return None, faults
+        return None, [error for error in errors if error["type"] != "default_factory_not_called"]
 
 
-def _fault(error: Any, tree: Tree) -> str:  # pydantic_core's ErrorDetails, whose parts depend on the type
+def _fault(error: Any, tree: Tree, at: tuple[str, ...] = ()) -> str:
+    """Word one of pydantic_core's ErrorDetails, whose parts depend on the type. ``at`` is where the tree stands."""
     steps: tuple[str | int, ...] = error["loc"]
     context: dict[str, Any] = error.get("ctx", {})
     if error["type"] == "blame":
         steps = (*steps[:-1], *context["field"].split("."))
     path = next((path for path in KEYS if steps[: len(path)] == path), ())
     leaf = find(tree.get(path, Leaf(None, "default")), steps[len(path) :])
-    where = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps).lstrip(".")
-    return f"{leaf.origin}: {printable(where)}: {_problem(error, leaf, KEYS.get(path))}"
+    where = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in (*at, *steps)).lstrip(".")
+    return f"{leaf.origin}: {printable(where, _LONGEST_KEY)}: {_problem(error, leaf, KEYS.get(path))}"
 
 
 def _problem(error: Any, leaf: Leaf, key: Key | None) -> str:

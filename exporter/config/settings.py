@@ -6,13 +6,16 @@ setting by default (``poll.timeout``, ``poll.stale_after``) is a number once a :
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
-from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
+from pydantic import BeforeValidator, Field, InstanceOf, ValidationInfo, field_validator, model_validator
 
 from exporter.config import values as v
 from exporter.config.base import Section, section, setting
 from exporter.config.connection import Milvus
+from exporter.config.shard import Shard
+from exporter.config.targets import OF_ITS_OWN
 from exporter.config.units import format_duration
 
 DEFAULT_INTERVAL = 30.0
@@ -247,6 +250,24 @@ class Settings(Section):
     state: State = section(State)
     web: Web = section(Web)
     log: Log = section(Log)
+    shard: Shard = section(Shard)
+    targets: dict[str, InstanceOf[Settings]] = setting(
+        dict,
+        "Several Milvus by name: a mapping from NAME to `milvus` and, where they differ from what is set for all of "
+        "them, `poll`, `inventory`, `filters`, `labels`, `limits`, `freshness`, `server`. docs/many-milvus.md.",
+        metavar="MAPPING",
+        file_only=True,
+        shown_default="none",
+    )
+
+    def by_target(self) -> Mapping[str, Settings]:
+        """Return the settings of each Milvus to watch; the one without a name where there are no targets."""
+        return self.targets or {"": self}
+
+    def watches_like(self, other: Settings) -> bool:
+        """Whether one Milvus would be watched in the same way by these and by other settings."""
+        names = (*OF_ITS_OWN, "state")
+        return all(getattr(self, name) == getattr(other, name) for name in names)
 
     def keeps(self, database: str, collection: str) -> bool:
         """Whether to show this collection: the filters and the database of ``milvus.uri`` agree."""

@@ -10,6 +10,7 @@ from difflib import get_close_matches
 
 from exporter.config.keys import GROUPS, KEYS, PREFIX, Key
 from exporter.config.leaf import Leaf, Tree, did_you_mean, printable
+from exporter.config.targets import TARGETS
 from exporter.config.values import Unusable
 
 # A Kubernetes Service puts variables into every pod of its namespace, and one named after us gets our prefix.
@@ -98,6 +99,7 @@ def read_environment(environ: Mapping[str, str]) -> tuple[Tree, list[str]]:
 
 def _unknown_variable(rest: str, names: Mapping[str, Key]) -> str:
     path = tuple(rest.lower().split("__"))
+    path = TARGETS if path[:1] == TARGETS else path
     if path in KEYS and not KEYS[path].variables:
         return f"has no environment variable; set {KEYS[path].dotted} in the file"
     return "unknown environment variable" + did_you_mean(rest.upper(), names, PREFIX)

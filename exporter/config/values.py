@@ -85,6 +85,13 @@ def _count(value: object) -> int:
     return int(text)
 
 
+def _ordinal(value: object) -> int:
+    text = str(value) if type(value) is int else _text(value)
+    if not re.fullmatch("[0-9]{1,9}", text):
+        raise ValueError("is not a whole number from 0 on")
+    return int(text)
+
+
 def _switch(value: object) -> bool:
     if isinstance(value, bool):
         return value
@@ -201,6 +208,7 @@ StateFile = Annotated[Path | None, BeforeValidator(_or_none(_state_file))]
 OptionalText = Annotated[str | None, BeforeValidator(_or_none(_text))]
 Size = Annotated[int, BeforeValidator(_size)]
 Count = Annotated[int, BeforeValidator(_count)]
+Ordinal = Annotated[int | None, BeforeValidator(_or_none(_ordinal))]
 Switch = Annotated[bool, BeforeValidator(_switch)]
 Pattern = Annotated[re.Pattern[str], BeforeValidator(_pattern)]
 OptionalPattern = Annotated[re.Pattern[str] | None, BeforeValidator(_or_none(_pattern))]

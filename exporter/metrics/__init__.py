@@ -2,7 +2,18 @@
 
 from exporter.metrics.contract import CONTRACT, Metric, Part
 from exporter.metrics.exposition import Body, Exposition
-from exporter.metrics.own import Account
+from exporter.metrics.own import Account, ProcessAccount
+from exporter.metrics.process import ProcessExposition
 from exporter.metrics.text import Format
 
-__all__ = ["CONTRACT", "Account", "Body", "Exposition", "Format", "Metric", "Part"]
+__all__ = [
+    "CONTRACT",
+    "Account",
+    "Body",
+    "Exposition",
+    "Format",
+    "Metric",
+    "Part",
+    "ProcessAccount",
+    "ProcessExposition",
+]

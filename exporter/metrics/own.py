@@ -35,8 +35,19 @@ Family = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily
 
 
 @dataclass(frozen=True, slots=True)
+class ProcessAccount:
+    """What is to be told of the process, however many Milvus it watches."""
+
+    config_loaded: float = 0.0
+    """Epoch seconds when the configuration in force was read; 0 where that is not known."""
+    config_good: bool = True
+    """Whether the last attempt to read it was good."""
+    revision: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Account:
-    """What is to be told of the exporter itself, as of one moment."""
+    """What is to be told of watching one Milvus, as of one moment."""
 
     publication: Publication
     stale: bool
@@ -44,24 +55,26 @@ class Account:
     job_timeout: float
     job_retention: float
     config_loaded: float = 0.0
-    """Epoch seconds when the configuration in force was read; 0 where that is not known."""
     config_good: bool = True
-    """Whether the last attempt to read it was good."""
+    """This, ``config_loaded`` and ``revision`` as in :class:`ProcessAccount`."""
     inventory_last_success: float = 0.0
     inventory_errors: Mapping[str, int] = field(default_factory=dict)
     state: StateAccount | None = None
     """None without a state file."""
     revision: str = ""
+    alone: bool = True
+    """Whether this is the only Milvus. Otherwise the process tells of itself elsewhere: a bad configuration is one
+    alert and not one for each target."""
 
 
 class OwnMetrics(Collector):
-    """Renders the account. With ``process``, the standard process and Python families too.
+    """Renders an account. With ``process``, the standard process and Python families too.
 
     Families and no metric objects: nothing is adjusted, nothing is registered for the whole process, and there are no
     ``_created`` series, which would double every counter for nothing that anybody asks.
     """
 
-    def __init__(self, account: Callable[[], Account], *, process: bool) -> None:
+    def __init__(self, account: Callable[[], Account | ProcessAccount], *, process: bool) -> None:
         self._account = account
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
@@ -73,6 +86,9 @@ class OwnMetrics(Collector):
     def collect(self) -> Iterable[Family]:
         """Return the families, as prometheus_client wants them."""
         account = self._account()
+        if isinstance(account, ProcessAccount):
+            yield from _process(account)
+            return
         publication = account.publication
         yield from _polling(publication.account)
         yield from _snapshot(publication.snapshot, stale=account.stale)
@@ -85,12 +101,8 @@ class OwnMetrics(Collector):
             yield _gauge(contract.STATE_OK, account.state.ok)
             yield _gauge(contract.STATE_LAST_WRITE, account.state.last_write)
             yield _counter(contract.STATE_WRITE_ERRORS, account.state.errors)
-        yield _gauge(contract.CONFIG_GOOD, account.config_good)
-        if account.config_loaded:
-            yield _gauge(contract.CONFIG_LOADED, account.config_loaded)
-        build = GaugeMetricFamily(contract.BUILD_INFO.name, contract.BUILD_INFO.help, labels=contract.BUILD_INFO.labels)
-        build.add_metric((__version__, account.revision, platform.python_version()), 1)
-        yield build
+        if account.alone:
+            yield from _process(ProcessAccount(account.config_loaded, account.config_good, account.revision))
 
     def render(self, format_: Format) -> bytes:
         """Return exposition bytes, without OpenMetrics' end mark."""
@@ -99,6 +111,15 @@ class OwnMetrics(Collector):
             return marked.removesuffix(_OPENMETRICS_END)
         text: bytes = generate_latest(self._registry)
         return text
+
+
+def _process(account: ProcessAccount) -> Iterable[Family]:
+    yield _gauge(contract.CONFIG_GOOD, account.config_good)
+    if account.config_loaded:
+        yield _gauge(contract.CONFIG_LOADED, account.config_loaded)
+    build = GaugeMetricFamily(contract.BUILD_INFO.name, contract.BUILD_INFO.help, labels=contract.BUILD_INFO.labels)
+    build.add_metric((__version__, account.revision, platform.python_version()), 1)
+    yield build
 
 
 def _polling(account: PollAccount) -> Iterable[Family]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from exporter import summary
 from exporter.catalog import Attribution, Inventory
-from exporter.ledger import Ended, Ledger, Memory, database_rows, outcome_rows
+from exporter.ledger import Board, Ended, Ledger, Memory, database_rows, outcome_rows
 from exporter.milvus.decode import ListingDecoder
 from exporter.milvus.records import Record
 from exporter.model import Collection, Job, Problem, State
@@ -43,6 +43,7 @@ class PollMemory:
         self._grounds: object = None
         self._shown_inventory: Inventory | None = None
         self._existing: Pages[CollectionRow] = Pages()
+        self._listed: dict[Collection, tuple[Job, ...]] = {}
         self._outdated: set[int] = set()
 
     def keeps(self, collection: Collection) -> bool:
@@ -146,6 +147,7 @@ class PollMemory:
             ),
             databases=database_rows(memory),
             collections=self._collections(),
+            listed=self._listed,
             known_since=memory.since,
             listed_jobs=len(self.ledger.board),
             collections_folded=max(len(beyond), len(outcomes) - limits.max_outcomes, 0),
@@ -205,6 +207,7 @@ class PollMemory:
         most = self._settings.limits.max_sources
         rows = [(c, job_row(c, board, exists=exists(c), max_sources=most)) for c in dirty]
         self._jobs.update(rows)
+        self._listed = _listed_anew(self._listed, dirty, board)
         self._outcomes.update(dirty, self.ledger.memory)
         outdated = (c for c, row in rows if row is not None and self._is_outdated(c, row.newest))
         self._outdated.update(collection.collection_id for collection in outdated)
@@ -247,3 +250,19 @@ class PollMemory:
                 if entry.seen and self.keeps(entry.collection)
             )
         return self._existing
+
+
+def _listed_anew(
+    listed: dict[Collection, tuple[Job, ...]], dirty: Sequence[Collection], board: Board
+) -> dict[Collection, tuple[Job, ...]]:
+    """Return the listed jobs with those of some collections anew. Not changed in place: a snapshot shows the old ones."""
+    if not dirty:
+        return listed
+    news = dict(listed)
+    for collection in dirty:
+        group = board.groups.get(collection)
+        if group is None:
+            news.pop(collection, None)
+        else:
+            news[collection] = tuple(group.jobs.values())
+    return news

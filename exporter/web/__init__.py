@@ -2,7 +2,6 @@
 
 from exporter.web.app import Page, Reload, create_app
 from exporter.web.bounds import Bounds
-from exporter.web.landing import FailingCollection, LandingFacts
 from exporter.web.loop import new_event_loop
 from exporter.web.reply import Application, Reply
 from exporter.web.security import Security, read_security
@@ -11,8 +10,6 @@ from exporter.web.server import Server
 __all__ = [
     "Application",
     "Bounds",
-    "FailingCollection",
-    "LandingFacts",
     "Page",
     "Reload",
     "Reply",

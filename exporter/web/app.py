@@ -14,7 +14,6 @@ from types import MappingProxyType
 from typing import Final
 
 from exporter.errors import UsageError
-from exporter.web.landing import LandingFacts, landing_page
 from exporter.web.origin import from_another_site
 from exporter.web.reply import Application, Message, Receive, Reply, Send, send_reply, text_reply
 
@@ -51,7 +50,6 @@ def create_app(
     healthy: Callable[[], bool],
     ready: Callable[[], bool],
     config_text: Callable[[], str],
-    status: Callable[[], LandingFacts],
     telemetry_path: str,
     pages: Mapping[str, Page] = NO_PAGES,
     reload: Reload | None = None,
@@ -59,7 +57,7 @@ def create_app(
     """Build the ASGI application.
 
     ``metrics`` is given the texts of the Accept and Accept-Encoding headers (empty where absent). ``pages`` are further
-    exact paths; ``/`` among them goes before the landing page. Without ``reload`` there is no ``/-/reload``.
+    exact paths. Without ``reload`` there is no ``/-/reload``.
 
     Raises :class:`exporter.errors.UsageError` for a telemetry path that is no path or belongs to something else, and
     ValueError for a page on a path that is taken.
@@ -67,9 +65,6 @@ def create_app(
 
     async def serve_metrics(scope: Message) -> Reply:
         return await metrics(_header(scope, b"accept"), _header(scope, b"accept-encoding"))
-
-    async def serve_landing(_: Message) -> Reply:
-        return landing_page(status())
 
     async def serve_config(_: Message) -> Reply:
         return Reply(200, "text/yaml; charset=utf-8", (config_text().encode(),))
@@ -84,7 +79,6 @@ def create_app(
     if taken := table.keys() & pages.keys():
         raise ValueError(f"pages on paths that are taken: {sorted(taken)}")
     table |= {path: _Route(_page(page)) for path, page in pages.items()}
-    table.setdefault("/", _Route(serve_landing))
     _check_telemetry_path(telemetry_path, table)
     table[telemetry_path] = _Route(serve_metrics)
     return _application({path.encode(): route for path, route in table.items()})

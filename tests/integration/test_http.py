@@ -86,11 +86,11 @@ def test_health_and_readiness_answer_200(exporter: Exporter, path: str) -> None:
     assert exporter.get(path).status == 200
 
 
-def test_the_landing_page_leads_to_the_metrics(exporter: Exporter) -> None:
+def test_the_page_leads_to_the_metrics(exporter: Exporter) -> None:
     answer = exporter.get("/")
     assert answer.status == 200
     assert answer.headers["content-type"].startswith("text/html")
-    assert "/metrics" in answer.text
+    assert 'href="metrics"' in answer.text
     assert "default-src" in answer.headers["content-security-policy"]
 
 

@@ -1,0 +1,58 @@
+"""``/probe`` and ``/sd``: the metrics of one of several Milvus, and their list for Prometheus's http_sd."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from contextvars import ContextVar
+from typing import Final
+from urllib.parse import parse_qsl
+
+from exporter.target import Target
+from exporter.web import Application, Page, Reply
+from exporter.web.reply import Message, Receive, Send, text_reply
+
+Serve = Callable[[Target, str, str], Awaitable[Reply]]
+"""Answers with the metrics of a target for the texts of the Accept and Accept-Encoding headers."""
+
+_MOST_PARAMETERS: Final = 16
+_accepted: ContextVar[tuple[str, str]] = ContextVar("accepted", default=("", ""))
+
+
+def pages(targets: Mapping[str, Target], serve: Serve) -> Mapping[str, Page]:
+    """Return what answers each path. ``targets`` may change meanwhile."""
+
+    async def probe(query: str) -> Reply:
+        # A name, never an address: nobody reaches into the network with our help. And nothing of it is repeated.
+        try:
+            given = parse_qsl(query, keep_blank_values=True, max_num_fields=_MOST_PARAMETERS)
+        except ValueError:
+            return text_reply(400, "too many parameters")
+        names = [value for key, value in given if key == "target"]
+        if len(names) != 1:
+            return text_reply(400, "one target is needed: /probe?target=NAME")
+        target = targets.get(names[0])
+        if target is None:
+            return text_reply(404, "no target of this name is watched here; /sd lists them")
+        return await serve(target, *_accepted.get())
+
+    async def discover(_: str) -> Reply:
+        # The address is left to relabelling: Prometheus knows at which one it has asked us.
+        found = [{"targets": [name], "labels": {"__param_target": name}} for name in sorted(targets)]
+        return Reply(200, "application/json", (json.dumps(found).encode(),))
+
+    return {"/probe": probe, "/sd": discover}
+
+
+def negotiating(app: Application) -> Application:
+    """Let :func:`pages` know what form of the metrics a caller accepts: a page is told the query alone."""
+
+    async def application(scope: Message, receive: Receive, send: Send) -> None:
+        _accepted.set((_header(scope, b"accept"), _header(scope, b"accept-encoding")))
+        await app(scope, receive, send)
+
+    return application
+
+
+def _header(scope: Message, name: bytes) -> str:
+    return ", ".join(value.decode("latin-1") for key, value in scope["headers"] if key == name)

@@ -1,0 +1,74 @@
+"""`/probe` and `/sd` as functions: a name in, one target's answer out."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from exporter.probe import negotiating, pages
+from exporter.web import Reply
+
+TARGETS: dict[str, Any] = {name: SimpleNamespace(name=name) for name in ("sea", "lake")}
+
+
+async def serve(target: Any, accept: str, accept_encoding: str) -> Reply:
+    return Reply(200, "text/plain", (f"{target.name} {accept} {accept_encoding}".encode(),))
+
+
+def asked(path: str, query: str = "") -> Reply:
+    return asyncio.run(pages(TARGETS, serve)[path](query))
+
+
+def test_the_one_that_is_named_answers() -> None:
+    assert asked("/probe", "target=lake").chunks == (b"lake  ",)
+
+
+@pytest.mark.parametrize("query", ["", "target=lake&target=lake", "x=lake", "&".join(["a=1"] * 17)])
+def test_nothing_but_one_name_will_do(query: str) -> None:
+    assert asked("/probe", query).status == 400
+
+
+@pytest.mark.parametrize(
+    "query", ["target=", "target=CANARY", "target=LAKE", "target=lake%00", "target=10.0.0.1:19530"]
+)
+def test_a_name_that_is_not_ours_is_not_found_and_not_repeated(query: str) -> None:
+    reply = asked("/probe", query)
+    assert reply.status == 404
+    assert b"CANARY" not in b"".join(reply.chunks)
+
+
+def test_the_list_is_what_http_sd_reads_and_follows_a_change() -> None:
+    """Sorted, so that Prometheus sees no change where there is none."""
+    targets = dict(TARGETS)
+    listed = pages(targets, serve)["/sd"]
+    assert asyncio.run(listed("")).content_type == "application/json"
+
+    def names() -> list[str]:
+        return [each["labels"]["__param_target"] for each in json.loads(asyncio.run(listed("")).chunks[0])]
+
+    assert names() == ["lake", "sea"]
+    del targets["sea"]
+    assert names() == ["lake"]
+
+
+def test_a_probe_learns_what_its_own_caller_accepts() -> None:
+    """Two at once, each with its own headers."""
+    probe = pages(TARGETS, serve)["/probe"]
+    answers: dict[str, bytes] = {}
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        await asyncio.sleep(0)
+        answers[scope["caller"]] = (await probe("target=lake")).chunks[0]
+
+    async def both() -> None:
+        app = negotiating(application)
+        headers = {"one": [(b"accept", b"a"), (b"accept-encoding", b"gzip")], "other": [(b"accept", b"b")], "none": []}
+        scopes = [{"caller": caller, "headers": each} for caller, each in headers.items()]
+        await asyncio.gather(*(app(scope, None, None) for scope in scopes))  # type: ignore[arg-type]
+
+    asyncio.run(both())
+    assert answers == {"one": b"lake a gzip", "other": b"lake b ", "none": b"lake  "}
