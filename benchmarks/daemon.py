@@ -14,6 +14,9 @@ _MOST: Final = "1000000"
 _LOOK_SECONDS: Final = 0.01
 
 
+_MAIN = "import sys; from exporter.start import main; sys.exit(main())"
+
+
 class Daemon(Process):
     """``milvus-refresh-exporter run`` on a free port of the loopback interface. ``interval`` is a duration."""
 
@@ -21,7 +24,7 @@ class Daemon(Process):
         self.address = f"127.0.0.1:{free_port()}"
         timeout = ["--poll.timeout=2m"] if interval == "1h" else []
         super().__init__(
-            ["-c", "import sys; from exporter.start import main; sys.exit(main())", "run", f"--milvus.uri=http://{milvus}", "--milvus.max-response-bytes=2000MiB",
+            ["-c", _MAIN, "run", f"--milvus.uri=http://{milvus}", "--milvus.max-response-bytes=2000MiB",
              f"--web.listen-address={self.address}", f"--poll.interval={interval}", *timeout,
              f"--limits.max-collections={_MOST}", f"--limits.max-outcomes={_MOST}", *more],
         )  # fmt: skip

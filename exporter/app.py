@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from exporter import __version__, probe
+from exporter import __version__, notify, probe
 from exporter.clock import Clock, SystemClock
 from exporter.config import Milvus, Poll, effective
 from exporter.errors import UsageError
@@ -66,7 +66,11 @@ async def serve(
         if announce is not None:
             announce(server.addresses)
         fleet.start()
+        notify.send(notify.ready("listening"), os.environ)
+        signs = asyncio.create_task(notify.keep_alive(lambda: fleet.healthy, os.environ, os.getpid()))
         await stopped.wait()
+        signs.cancel()
+        notify.send(notify.stopping(), os.environ)
         log.info("stopping")
     finally:
         if reloads is not None:
@@ -145,7 +149,10 @@ def _for_people(settings: Settings, fleet: Fleet, clock: Clock) -> Mapping[str, 
     metrics = settings.web.telemetry_path.lstrip("/")
     links = (("Metrics", metrics), ("API", "api/v1/collections"), ("Configuration", "config"))
     return pages_for_people(
-        lambda: {name: _source(each, clock) for name, each in fleet.targets.items()}, clock, links=links
+        lambda: {name: _source(each, clock) for name, each in fleet.targets.items()},
+        clock,
+        runbooks=settings.web.runbooks_url or "",
+        links=links,
     )
 
 

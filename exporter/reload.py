@@ -23,6 +23,7 @@ _FIXED: Final = (
     ("web", "listen_address"),
     ("web", "config_file"),
     ("web", "telemetry_path"),
+    ("web", "runbooks_url"),
     ("state", "path"),
 )
 """What is settled by the start: sockets are bound, files are locked, paths are told to others."""

@@ -20,6 +20,7 @@ from exporter.metrics.contract import CONTRACT
 from exporter.model import FailureClass, State
 
 DEPLOY = ROOT / "deploy"
+MANIFEST = Path("kubernetes/components/prometheus-operator/prometheusrule.yaml")
 RULES = DEPLOY / "prometheus" / "milvus-refresh.rules.yml"
 RUNBOOKS = ROOT / "docs" / "runbooks"
 GENERATOR = ROOT / "tools" / "generate_rules.py"
@@ -71,7 +72,7 @@ def test_the_check_notices_a_file_that_was_edited_by_hand(tmp_path: Path) -> Non
 def test_a_parameter_changes_every_file_that_it_is_in(tmp_path: Path) -> None:
     runbooks, job = "https://wiki.example.com/milvus", "lake-exporter"
     assert generator("--to", str(tmp_path), "--set", f"runbooks={runbooks}", "--set", f"job={job}").returncode == 0
-    for made in (tmp_path / "prometheus" / "milvus-refresh.rules.yml", tmp_path / "kubernetes" / "prometheusrule.yaml"):
+    for made in (tmp_path / "prometheus" / "milvus-refresh.rules.yml", tmp_path / MANIFEST):
         text = made.read_text(encoding="utf-8")
         assert f"{runbooks}/MilvusExternalRefreshFailed.md" in text
         assert f'absent(up{{job="{job}"}})' in text
@@ -97,7 +98,7 @@ def test_a_parameter_that_cannot_be_is_refused_with_what_would_be_right(
 
 
 def test_the_manifest_for_kubernetes_holds_the_same_rules() -> None:
-    manifest = yaml.safe_load((DEPLOY / "kubernetes" / "prometheusrule.yaml").read_text(encoding="utf-8"))
+    manifest = yaml.safe_load((DEPLOY / MANIFEST).read_text(encoding="utf-8"))
     assert (manifest["apiVersion"], manifest["kind"]) == ("monitoring.coreos.com/v1", "PrometheusRule")
     assert manifest["spec"]["groups"] == GROUPS
 

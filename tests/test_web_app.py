@@ -15,7 +15,6 @@ from exporter.web import Reply, create_app
 from exporter.web.reply import PIECE, SMALL, Application, Message, pieces
 
 
-
 async def exposition(accept: str, accept_encoding: str) -> Reply:
     return Reply(
         200, "text/plain; version=0.0.4", (b"one 1\n", b"two 2\n"), (("x-asked", f"{accept}|{accept_encoding}"),)
@@ -158,9 +157,7 @@ def failing(error: Exception) -> Callable[..., Any]:
     return fail
 
 
-@pytest.mark.parametrize(
-    ("path", "part"), [("/metrics", "metrics"), ("/config", "config_text"), ("/-/ready", "ready")]
-)
+@pytest.mark.parametrize(("path", "part"), [("/metrics", "metrics"), ("/config", "config_text"), ("/-/ready", "ready")])
 def test_a_fault_of_a_page_is_500_and_one_line_in_the_log(
     path: str, part: str, caplog: pytest.LogCaptureFixture
 ) -> None:

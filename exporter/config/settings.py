@@ -215,6 +215,9 @@ class Web(Section):
         metavar="FILE",
     )
     telemetry_path: v.TelemetryPath = setting("/metrics", "Path of the metrics.", metavar="PATH")
+    runbooks_url: v.WebAddress = setting(
+        None, "Where docs/runbooks can be read: the job page and the API link there. Not set: no links.", metavar="URI"
+    )
 
     @field_validator("listen_address")
     @classmethod

@@ -149,6 +149,13 @@ def _telemetry_path(value: object) -> str:
     return path
 
 
+def _web_address(value: object) -> str:
+    address = _text(value)
+    if not re.fullmatch(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?", address):
+        raise ValueError("is not the address of a folder; write it like https://wiki.example.com/runbooks")
+    return address
+
+
 def _one_of(*choices: str) -> Callable[[object], str]:
     def check(value: object) -> str:
         text = _text(value)
@@ -214,6 +221,7 @@ Pattern = Annotated[re.Pattern[str], BeforeValidator(_pattern)]
 OptionalPattern = Annotated[re.Pattern[str] | None, BeforeValidator(_or_none(_pattern))]
 Patterns = Annotated[tuple[Pattern, ...], BeforeValidator(a_list)]
 TelemetryPath = Annotated[str, BeforeValidator(_telemetry_path)]
+WebAddress = Annotated[str | None, BeforeValidator(_or_none(_web_address))]
 Listen = Annotated[InstanceOf[ListenAddress], BeforeValidator(_listen_address)]
 Listens = Annotated[tuple[Listen, ...], BeforeValidator(a_list)]
 Uri = Annotated[InstanceOf[MilvusAddress], BeforeValidator(_uri)]

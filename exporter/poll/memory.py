@@ -255,7 +255,7 @@ class PollMemory:
 def _listed_anew(
     listed: dict[Collection, tuple[Job, ...]], dirty: Sequence[Collection], board: Board
 ) -> dict[Collection, tuple[Job, ...]]:
-    """Return the listed jobs with those of some collections anew. Not changed in place: a snapshot shows the old ones."""
+    """Return the listed jobs, of some collections anew. Not changed in place: a snapshot shows the old ones."""
     if not dirty:
         return listed
     news = dict(listed)
