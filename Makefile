@@ -9,14 +9,17 @@ TEST := $(VENV)/.test
 LINT := $(VENV)/.lint
 BENCH := $(VENV)/.bench
 FUZZ := $(VENV)/.fuzz
+RELEASE := $(VENV)/.release
 PARTS := $(or $(MRE_PARTS_DIR),.cache/parts)
 IMAGE ?= milvus-refresh-exporter
+ENGINE ?= docker
+VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' exporter/__init__.py)
 PYTEST_ARGS ?=
 FUZZ_SECONDS ?= 600
 PROMTOOL := $(shell command -v promtool 2>/dev/null)
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test check proto golden docs rules rules-test fuzz bench bench-scale screenshots parts image clean
+.PHONY: help demo test check proto golden docs rules rules-test fuzz bench bench-scale screenshots parts image image-check deploy-check requirements build sbom clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -36,6 +39,7 @@ check: $(LINT) ## lint, format, types, import contract, generated documents, rul
 	$(BIN)/python tools/generate_metrics_docs.py --check
 	$(BIN)/python tools/generate_dashboards.py --check
 	$(BIN)/python tools/generate_rules.py --check
+	$(BIN)/python tools/generate_chart.py --check
 ifneq ($(PROMTOOL),)
 	$(PROMTOOL) check rules deploy/prometheus/*.rules.yml
 endif
@@ -52,9 +56,10 @@ docs: $(BASE) ## docs/metrics.md and docs/configuration.md from the code
 	  $(BIN)/python tools/generate_$${page}_docs.py > $(VENV)/$$page.md && mv $(VENV)/$$page.md docs/$$page.md || exit 1; \
 	done
 
-rules: $(TEST) ## alert rules and dashboards from tools/
+rules: $(TEST) ## alert rules, dashboards and what the Helm chart takes over, from tools/
 	$(BIN)/python tools/generate_rules.py
 	$(BIN)/python tools/generate_dashboards.py
+	$(BIN)/python tools/generate_chart.py
 
 rules-test: $(TEST) ## alert rules with every promtool that is here, and with faults put into them
 	$(BIN)/python tools/rules/run_tests.py
@@ -74,8 +79,30 @@ screenshots: $(TEST) ## docs/images/page-*.png anew, from the demo in Chromium
 parts: ## the real programs that integration tests run against, into .cache/parts
 	PYTHON=$(PYTHON) tools/parts.sh
 
-image: ## the container image
-	docker build -t $(IMAGE) --build-arg REVISION=$$(git rev-parse HEAD) .
+image: ## the container image, IMAGE:VERSION, with ENGINE (docker)
+	$(ENGINE) build -t $(IMAGE):$(VERSION) --build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD) \
+	  --build-arg CREATED=$$(git log -1 --format=%cI) .
+
+image-check: ## the image built without an engine and run with next to no rights; root on Debian
+	$(PYTHON) tools/image_check.py
+
+deploy-check: $(TEST) ## what is below deploy/, the image's files and the release, each with the tool that reads it
+	$(BIN)/python -m pytest tests/deploy $(PYTEST_ARGS)
+
+requirements: $(RELEASE) ## requirements/*.txt, what the image installs: versions and hashes, no addresses
+	$(BIN)/uv pip compile --quiet $(PIN) --extra fast pyproject.toml --output-file requirements/image.txt
+	$(BIN)/uv pip compile --quiet $(PIN) requirements/build.in --output-file requirements/build.txt
+
+build: $(RELEASE) ## wheel and sdist in dist/, the same bytes whenever and wherever
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/python -m build --outdir dist .
+
+sbom: $(RELEASE) ## dist/sbom.cdx.json: what the image installs, as CycloneDX
+	rm -rf $(VENV)/sbom && $(PYTHON) -m venv $(VENV)/sbom
+	$(VENV)/sbom/bin/python -m pip install --quiet --require-hashes --only-binary :all: --requirement requirements/image.txt
+	$(VENV)/sbom/bin/python -m pip uninstall --quiet --yes pip setuptools
+	mkdir -p dist
+	$(BIN)/cyclonedx-py environment $(VENV)/sbom/bin/python --pyproject pyproject.toml --mc-type application \
+	  --output-reproducible --of JSON --output-file dist/sbom.cdx.json
 
 clean: ## everything that was made here
 	rm -rf .venv .cache build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis *.egg-info
@@ -110,6 +137,13 @@ $(BENCH): $(BASE)
 
 $(FUZZ): $(TEST)
 	$(PIP) 'atheris>=3.0,<4'
+	@touch $@
+
+PIN := --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+  --custom-compile-command 'make requirements'
+
+$(RELEASE): $(BASE)
+	$(PIP) --group release
 	@touch $@
 
 $(LINT): $(TEST)

@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -227,10 +228,13 @@ class _Reloads:
         task.add_done_callback(self._under_way.discard)
 
     async def _reload(self) -> None:
+        notify.send(notify.reloading(time.monotonic()), os.environ)
         try:
             await self._reloader.reload()
         except Exception:  # a fault of ours: what polls goes on
             log.exception("the reload failed inside the exporter")
+        finally:
+            notify.send(notify.ready(), os.environ)
 
     async def stop(self) -> None:
         """Take no further ones, and break off those under way."""

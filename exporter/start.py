@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 
 
 def main() -> int:
     """Run the command line. Returns its exit code."""
+    # As process 1 of a container there is no default action: without this, a stop during the start would be ignored.
+    signal.signal(signal.SIGTERM, lambda number, _: os._exit(128 + number))
     # Modules make hundreds of thousands of objects that stay. Looking through them for garbage again and again is a
     # fifth of the time to the first page; the first poll switches it on, with these left out (exporter/heap.py).
     gc.disable()

