@@ -8,6 +8,9 @@ import pytest
 from hypothesis import settings
 from peers.parts import FOLDER, generations
 
+# gRPC's handlers for forks can end a child before it has become another program; no test forks to go on with gRPC.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+
 # The same examples each time: what a run of CI says is about the change. HYPOTHESIS_PROFILE=explore looks further.
 settings.register_profile("steady", deadline=None, derandomize=True)
 settings.register_profile("explore", deadline=None, max_examples=2000)

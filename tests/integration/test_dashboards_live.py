@@ -238,8 +238,8 @@ def two_replicas_and_another_milvus(tmp_path: Path) -> Iterator[Asked]:
         try:
             until(lambda: is_ready(port), "Prometheus is ready", seconds=60)
             asked = Asked(port)
-            rows = "count(milvus_external_refresh_last_failure_info) >= 9"
-            until(lambda: asked("query", query=rows)["result"], "three scrapes of three failures", seconds=60)
+            rows = "count(count by (milvus, instance) (milvus_external_refresh_last_failure_info)) >= 3"
+            until(lambda: asked("query", query=rows)["result"], "a scrape of each of the three", seconds=60)
             yield asked
         finally:
             process.terminate()

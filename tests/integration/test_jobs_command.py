@@ -66,14 +66,15 @@ class Terminal:
         self._process.kill(number)
 
     def code(self) -> int | None:
-        """Wait for the end and return the exit code, None where a signal has ended it."""
+        """Wait for the end and return the exit code; below 0 is the signal that has ended it."""
         deadline = time.monotonic() + 20
         while self._process.isalive() and time.monotonic() < deadline:
             self._read()
         self._read()
         assert not self._process.isalive()
         self._process.close()
-        return self._process.exitstatus
+        code = self._process.exitstatus
+        return -(self._process.signalstatus or 0) if code is None else int(code)
 
     def _read(self) -> None:
         try:
