@@ -73,8 +73,9 @@ bench: $(BENCH) ## every performance goal, measured on this machine; fails where
 bench-scale: $(BENCH) ## how cost grows up to a million jobs, and the sizing table
 	$(BIN)/python -m benchmarks --scale --write
 
-screenshots: $(TEST) ## docs/images/page-*.png anew, from the demo in Chromium
+screenshots: $(TEST) ## docs/images/page-*.png and terminal.svg anew, from the demo in Chromium and a terminal
 	$(BIN)/python tools/screenshots.py
+	$(BIN)/python tools/terminal_picture.py
 
 parts: ## the real programs that integration tests run against, into .cache/parts
 	PYTHON=$(PYTHON) tools/parts.sh
