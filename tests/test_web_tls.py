@@ -16,12 +16,13 @@ from typing import Any
 import pytest
 import trustme
 
-from exporter.web import Bounds, Reply, Security, Server, create_app, new_event_loop
+from exporter.web import Bounds, Reply, Server, create_app, new_event_loop
 from exporter.web.reply import text_reply
+from exporter.web.security import Security
 from exporter.web.tls import names_of
 
 SOON = 0.05
-GUARD = 5.0
+GUARD = 30.0
 BOUNDS = Bounds(head_timeout=GUARD, answer_timeout=GUARD, idle_timeout=GUARD, linger=SOON)
 GET = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
 BIG = (b"0123456789abcdef" * 65536,) * 20
