@@ -19,10 +19,10 @@ FUZZ_SECONDS ?= 600
 PROMTOOL := $(shell command -v promtool 2>/dev/null)
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test check proto golden docs rules rules-test fuzz bench bench-scale screenshots parts image image-check deploy-check requirements build sbom clean
+.PHONY: help demo test check proto golden docs rules rules-test fuzz bench bench-scale screenshots parts image image-check systemd-check footprint deploy-check requirements build sbom clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' Makefile
 
 demo: $(BASE) ## a simulated Milvus with a day of history, and the exporter on it
 	$(BIN)/milvus-refresh-exporter demo
@@ -86,6 +86,12 @@ image: ## the container image, IMAGE:VERSION, with ENGINE (docker)
 
 image-check: ## the image built without an engine and run with next to no rights; root on Debian
 	$(PYTHON) tools/image_check.py
+
+systemd-check: $(TEST) ## the unit under a real systemd in namespaces of its own; root on Linux
+	$(BIN)/python tools/systemd_check.py
+
+footprint: $(BENCH) ## size, start and memory beside other exporters; fetches them
+	$(BIN)/python -m benchmarks.footprint
 
 deploy-check: $(TEST) ## what is below deploy/, the image's files and the release, each with the tool that reads it
 	$(BIN)/python -m pytest tests/deploy $(PYTEST_ARGS)
