@@ -12,6 +12,7 @@ grown, nor the state file beyond what it keeps. Prints the figures, exits with 1
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import gc
 import json
 import math
@@ -22,6 +23,7 @@ import sys
 import tempfile
 import time
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +50,9 @@ A_DAY = 2880
 WARM = 1.5 * A_DAY
 """Polls after which the file keeps as much as it ever will, and what is growing is a leak."""
 MOST_A_DAY = 0.5 * MIB
-"""Growth of memory a day that is still called flat, beyond three times the noise."""
+"""Growth of memory a day that is still called flat, beyond three times the noise: holes in it come and go."""
+MOST_BLOCKS_A_DAY = A_DAY / 2
+"""The same for Python's objects, of which nothing but a leak makes more: not even one in two polls."""
 
 
 @dataclass(frozen=True)
@@ -70,11 +74,16 @@ class Slope:
 
 @dataclass(frozen=True)
 class Sample:
-    """What a leak would make grow, after one poll. Memory and file in bytes."""
+    """What a leak would make grow, after one poll. Memory, both parts of the C library's heap and file in bytes."""
 
     poll: int
     memory: int
     blocks: int
+    """Small Python objects and parts of them. They are in no part of the C library's heap."""
+    in_use: int
+    """Everything else that is held: by Python's large objects, gRPC, SQLite. A leak is here or in ``blocks``."""
+    free: int
+    """Holes between what is in use. Where these alone grow, memory is fragmented and nothing leaks."""
     file: int
     tasks: int
     threads: int
@@ -131,6 +140,9 @@ class Figures:
             memory = self.slope("memory")
             if (memory.each - 3 * memory.noise) * A_DAY > MOST_A_DAY:
                 broken.append(f"memory grows by {memory.each * A_DAY / KIB:.0f} KiB a day")
+            blocks = self.slope("blocks")
+            if (blocks.each - 3 * blocks.noise) * A_DAY > MOST_BLOCKS_A_DAY:
+                broken.append(f"Python's objects grow by {blocks.each * A_DAY:.0f} a day")
         half = len(self.settled) // 2
         for what, slack in constant.items():
             early, late = (max(getattr(s, what) for s in part) for part in (self.settled[:half], self.settled[half:]))
@@ -173,6 +185,8 @@ class Soak:
         self.milvus, self.state = milvus, state
         self.clock = Clock(NOON)
         self.figures = Figures()
+        # In a file: in this process they would be memory that grows by 30 KiB a day.
+        self.samples = state.with_name("samples")
         self.target: Target
 
     async def run(self, polls: int) -> Figures:
@@ -192,6 +206,7 @@ class Soak:
             self._compare(told)
         finally:
             await self.target.close()
+        self.figures.samples = [Sample(**json.loads(line)) for line in self.samples.read_text().splitlines()]
         self.figures.seconds = round(time.monotonic() - began, 1)
         return self.figures
 
@@ -211,7 +226,7 @@ class Soak:
             await asyncio.to_thread(self.target.exposition.body, accept, encoding)
             self.figures.scrapes += 1
         if number % SAMPLE == 0 and not told["trouble"]:
-            self.figures.samples.append(await self._sample(number))
+            await self._sample(number)
 
     async def _inventory(self) -> None:
         if self.target.reader is not None:
@@ -225,11 +240,13 @@ class Soak:
         self.figures.failed_polls += not account.up
         self.figures.partial_polls += account.partial
 
-    async def _sample(self, number: int) -> Sample:
+    async def _sample(self, number: int) -> None:
         for _ in range(50):  # what has ended goes with the next turns of the loop
             await asyncio.sleep(0)
         gc.collect()
-        return Sample(number, *_memory(), self._file(), len(asyncio.all_tasks()), _threads(), sockets())
+        taken = Sample(number, *_memory(), self._file(), len(asyncio.all_tasks()), _threads(), sockets())
+        with self.samples.open("a") as file:
+            file.write(json.dumps(asdict(taken)) + "\n")
 
     def _file(self) -> int:
         return self.state.stat().st_size
@@ -247,9 +264,36 @@ class Soak:
                 figures.collections_miscounted[f"{database}.{name}"] = (counted or 0.0, ended)
 
 
-def _memory() -> tuple[int, int]:
+def _memory() -> tuple[int, int, int, int]:
     pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE"), sys.getallocatedblocks()
+    found = _mallinfo()() if _mallinfo() else _MallocInfo()
+    return (
+        pages * os.sysconf("SC_PAGE_SIZE"),
+        sys.getallocatedblocks(),
+        found.uordblks + found.hblkhd,
+        found.fordblks,
+    )
+
+
+_FIELDS = (
+    *("arena", "ordblks", "smblks", "hblks", "hblkhd"),
+    *("usmblks", "fsmblks", "uordblks", "fordblks", "keepcost"),
+)
+
+
+class _MallocInfo(ctypes.Structure):
+    """glibc's ``struct mallinfo2``: heap, of it in use and free; what is mapped on its own stands in ``hblkhd``."""
+
+    _fields_ = tuple((name, ctypes.c_size_t) for name in _FIELDS)
+
+
+@cache
+def _mallinfo() -> Any:
+    """Return glibc's ``mallinfo2``; None elsewhere, where nothing is known of the C library's heap."""
+    found = getattr(ctypes.CDLL(None), "mallinfo2", None)
+    if found is not None:
+        found.restype = _MallocInfo
+    return found
 
 
 def _threads() -> int:
@@ -279,7 +323,7 @@ def _print(figures: Figures) -> None:
         if key != "samples":
             print(f"{key:24} {value}")
     first, last = figures.settled[0], figures.settled[-1]
-    for what, unit in (("memory", KIB), ("blocks", 1), ("file", KIB)):
+    for what, unit in (("memory", KIB), ("blocks", 1), ("in_use", KIB), ("free", KIB), ("file", KIB)):
         slope = figures.slope(what)
         at = [f"{getattr(sample, what) / unit:.0f}" for sample in (figures.samples[0], first, last)]
         name = "KiB" if unit == KIB else ""
