@@ -26,7 +26,9 @@ class Process:
     """A child process on this interpreter, with its CPU time and its memory. Ends with the ``with`` block."""
 
     def __init__(self, command: Sequence[str]) -> None:
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        # What is installed has been compiled (pip does it, and the image): that is no part of a start.
+        kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        environment = {**kept, "PYTHONPATH": str(ROOT)}
         # What it logs costs it what logging costs, and is shown where it ends too early.
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  # closed in stop()
         self._child = subprocess.Popen(

@@ -13,22 +13,25 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from exporter import __version__, notify, probe
+from exporter import __version__, heap, notify, probe
 from exporter.clock import Clock, SystemClock
 from exporter.config import Milvus, Poll, effective
 from exporter.errors import UsageError
 from exporter.fleet import Fleet, share
-from exporter.ledger import History
 from exporter.metrics import Body, ProcessAccount, ProcessExposition
 from exporter.page import Source
 from exporter.page import pages as pages_for_people
 from exporter.reload import Reloader, Reread
 from exporter.target import InForce, Target, revision
-from exporter.web import Application, Page, Reply, Server, create_app, read_security
+from exporter.web import Application, Page, Reply, Server, create_app
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from exporter.config import Settings
     from exporter.demo import SimulatedMilvus
+    from exporter.ledger import History
+    from exporter.web.security import Security
 
 _GRACE_SECONDS: Final = 3.0
 """For scrapes in hand; the whole stop stays within 5 s."""
@@ -52,7 +55,7 @@ async def serve(
     clock = SystemClock()
     stopped = _stop_signal()
     in_force = InForce(clock.wall())
-    security = read_security(settings.web.config_file)
+    security = _security(settings.web.config_file)
     fleet = Fleet(share(settings), clock, in_force)
     reread_web = security.reread if security is not None else tuple
     reloader = Reloader(
@@ -66,6 +69,7 @@ async def serve(
         log.info("started", extra={"version": __version__, "configuration": effective(settings, one_line=True)})
         if announce is not None:
             announce(server.addresses)
+        heap.leave_out()
         fleet.start()
         notify.send(notify.ready("listening"), os.environ)
         signs = asyncio.create_task(notify.keep_alive(lambda: fleet.healthy, os.environ, os.getpid()))
@@ -108,6 +112,14 @@ async def serve_demo(settings: Settings, demo: Demo, say: Callable[[str], None],
         await serve(shown, lambda addresses: say(_greeting(shown, address, addresses)), again)
     finally:
         await milvus.stop()
+
+
+def _security(file: Path | None) -> Security | None:
+    if file is None:
+        return None
+    from exporter.web.security import read_security  # noqa: PLC0415  # bcrypt and the format, for those who have one
+
+    return read_security(file)
 
 
 def _web(reloader: Reloader, fleet: Fleet, in_force: InForce, clock: Clock, *, can_reload: bool) -> Application:
@@ -157,6 +169,14 @@ def _for_people(settings: Settings, fleet: Fleet, clock: Clock) -> Mapping[str, 
     )
 
 
+def _past(file: Path | None) -> History | None:
+    if file is None:
+        return None
+    from exporter.ledger import History  # noqa: PLC0415  # brings SQLite
+
+    return History(file)
+
+
 def _source(target: Target, clock: Clock) -> Source:
     store, settings = target.store, target.settings
     return Source(
@@ -165,7 +185,7 @@ def _source(target: Target, clock: Clock) -> Source:
         listed=lambda: store.current.snapshot.listed,
         poll_interval=settings.poll.interval,
         job_timeout=settings.server.job_timeout,
-        past=History(settings.state.path) if settings.state.path else None,
+        past=_past(settings.state.path),
         kept=settings.state.history,
     )
 

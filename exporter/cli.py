@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _say(health.health(address))  # without the settings, which take three times the memory
         from exporter import config, log  # noqa: PLC0415  # see above
 
-        parser = build_parser()
+        parser = build_parser(given[0])
         namespace, unknown = parser.parse_known_args(given)
         if namespace.command in ("version", "completion"):
             print(_version() if namespace.command == "version" else _completion(parser, namespace.shell))
@@ -71,8 +71,8 @@ def _require_command(arguments: Sequence[str]) -> None:
         raise UsageError((f"the first argument is no command; write one of {', '.join(COMMANDS)}, and flags after it",))
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Return the parser of all commands."""
+def build_parser(command: str = "") -> argparse.ArgumentParser:
+    """Return the parser of all commands. Settings are flags of this ``command`` alone, "completion" or "" for all."""
     from exporter import config  # noqa: PLC0415  # a bare `health` needs none of it
 
     parser = argparse.ArgumentParser(
@@ -88,15 +88,16 @@ def build_parser() -> argparse.ArgumentParser:
         ("health", _health, "ask the daemon on this machine whether it is alive, for container health checks"),
     ):
         usage = f"{PROGRAM} {name} [flags]"
-        command = commands.add_parser(name, usage=usage, help=text, description=text[0].upper() + text[1:] + ".")
-        command.set_defaults(run=run)
+        parsed = commands.add_parser(name, usage=usage, help=text, description=text[0].upper() + text[1:] + ".")
+        parsed.set_defaults(run=run)
         if name == "demo":
-            _add_demo_flags(command)
+            _add_demo_flags(parsed)
         if name == "jobs":
-            _add_jobs_flags(command)
+            _add_jobs_flags(parsed)
         if name in ("once", "check", "jobs"):
-            command.add_argument("--target", metavar="NAME", help="Of several Milvus, this one alone.")
-        config.add_flags(command)
+            parsed.add_argument("--target", metavar="NAME", help="Of several Milvus, this one alone.")
+        if command in (name, "completion", ""):
+            config.add_flags(parsed)
     completion = commands.add_parser("completion", help="print a script with which a shell completes what is typed")
     completion.add_argument("shell", choices=("bash", "zsh", "fish"))
     commands.add_parser("version", help="print the version")

@@ -6,13 +6,13 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
-from importlib import resources
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from exporter.catalog import InventoryAccount, InventoryReader
 from exporter.clock import Clock, SystemClock
 from exporter.errors import StateUnusable
-from exporter.ledger import Memory, StateFile, read_state
+from exporter.ledger import Memory
 from exporter.log import about
 from exporter.metrics import Account, Body, Exposition
 from exporter.milvus.client import MilvusClient
@@ -21,6 +21,7 @@ from exporter.store import Publication, Store
 
 if TYPE_CHECKING:
     from exporter.config import Settings
+    from exporter.ledger import StateFile
 
 INVENTORY_BUDGET_SECONDS: Final = 30.0
 
@@ -122,6 +123,8 @@ def _open_state(settings: Settings, since: float) -> tuple[StateFile | None, Mem
     path = settings.state.path
     if path is None:
         return None, Memory(since)
+    from exporter.ledger import StateFile  # noqa: PLC0415  # brings SQLite
+
     state = StateFile(path, settings.state.history)
     try:
         state.open()
@@ -133,8 +136,12 @@ def _open_state(settings: Settings, since: float) -> tuple[StateFile | None, Mem
 
 
 def _read_state(settings: Settings, since: float) -> Memory:
+    if settings.state.path is None:
+        return Memory(since)
+    from exporter.ledger import read_state  # noqa: PLC0415  # brings SQLite
+
     try:
-        memory = read_state(settings.state.path) if settings.state.path else None
+        memory = read_state(settings.state.path)
     except StateUnusable as unusable:
         log.error("the state file cannot be used, going on from memory: %s", unusable)  # noqa: TRY400
         memory = None
@@ -194,5 +201,5 @@ def _inventory_account(reader: InventoryReader | None, before: InventoryAccount)
 @cache
 def revision() -> str:
     """Return what the image build has written down, or nothing."""
-    file = resources.files("exporter") / "REVISION"
-    return file.read_text().strip() if file.is_file() else ""
+    file = Path(__file__).with_name("REVISION")
+    return file.read_text(encoding="utf-8").strip() if file.is_file() else ""

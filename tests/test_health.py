@@ -16,8 +16,9 @@ from peers.parts import ROOT
 from peers.waiting import free_port
 
 from exporter import health
-from exporter.web import Reply, Server, create_app, read_security
+from exporter.web import Reply, Server, create_app
 from exporter.web.reply import text_reply
+from exporter.web.security import read_security
 
 TLS = "tls_server_config: {cert_file: server.pem, key_file: server.key"
 MUTUAL = f"{TLS}, client_auth_type: RequireAndVerifyClientCert, client_ca_file: ca.pem"

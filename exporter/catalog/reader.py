@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
 from exporter import errors
@@ -151,7 +152,7 @@ class InventoryReader:
                 self._keep_database(here, database)
                 continue
             for line in shown:
-                collection = Collection(database, line.name, line.collection_id)
+                collection = Collection(database, sys.intern(line.name), line.collection_id)  # as the jobs have it
                 here.entries[line.collection_id] = self._entry(collection, line.created)
         self._not_reached = frozenset(not_reached)
 
@@ -192,6 +193,7 @@ class InventoryReader:
                 if not isinstance(error, errors.ServerFault):  # which may be about this one collection
                     refused.add(collection.database)
                 continue
+            found = replace(found, source=sys.intern(found.source))  # as the jobs have it
             self._described[collection.collection_id] = found
             self._doubted.discard(collection.collection_id)
             here.entries[collection.collection_id] = self._entry(collection, entry.created)

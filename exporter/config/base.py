@@ -11,12 +11,16 @@ from pydantic_core import PydanticCustomError
 class Section(BaseModel):
     """What all sections share, since pydantic has no other place for it. No error of pydantic's shows input."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, hide_input_in_errors=True)
+    # Deferred: a validator is built with the first value to validate, one for all sections instead of one for each.
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, validate_default=True, hide_input_in_errors=True, defer_build=True
+    )
 
 
 def section(model: type[Section], meaning: str = "") -> Any:
     """Place a section. Its docstring is what help and docs say of it, unless ``meaning`` does."""
-    return Field(default_factory=model, description=meaning or " ".join((model.__doc__ or "").split()))
+    # Nothing said is an empty section: made by the validator of the whole, the section's own need not be built.
+    return Field(default_factory=dict, description=meaning or " ".join((model.__doc__ or "").split()))
 
 
 def setting(

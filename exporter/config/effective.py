@@ -27,7 +27,7 @@ def effective(settings: Settings, *, one_line: bool = False) -> str:
     """
     tree = _shown(settings)
     del tree["config"]
-    tree[TARGETS[0]] = _targets(settings)
+    tree[TARGETS[0]] = _targets(settings) if settings.targets else None
     if settings.targets:
         del tree["milvus"]
     if one_line:
@@ -39,9 +39,9 @@ def _shown(section: Section, path: tuple[str, ...] = ()) -> dict[str, Any]:
     return {name: _value(value, (*path, name)) for name, value in section if (*path, name) != TARGETS}
 
 
-def _targets(settings: Settings) -> dict[str, Any] | None:
+def _targets(settings: Settings) -> dict[str, Any]:
     shared = {**_shown(settings), "milvus": _shown(Milvus(), ("milvus",))}
-    return {name: _own(target, shared) for name, target in settings.targets.items()} or None
+    return {name: _own(target, shared) for name, target in settings.targets.items()}
 
 
 def _own(target: Settings, shared: dict[str, Any]) -> dict[str, Any]:

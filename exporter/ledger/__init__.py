@@ -1,13 +1,17 @@
 """Memory between polls: the listing as it stands, and what outlives Milvus's 24 hours."""
 
+from typing import TYPE_CHECKING, Any
+
 from exporter.ledger.board import Board, Group
-from exporter.ledger.database import look_at_state, read_state
-from exporter.ledger.history import History, Mark
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.memory import Memory
 from exporter.ledger.outcomes import DURATION_BUCKETS, DatabaseTotals, Ended, Outcomes
 from exporter.ledger.rows import database_rows, outcome_row, outcome_rows
-from exporter.ledger.state import StateAccount, StateFile
+
+if TYPE_CHECKING:
+    from exporter.ledger.database import look_at_state, read_state
+    from exporter.ledger.history import History, Mark
+    from exporter.ledger.state import StateAccount, StateFile
 
 __all__ = [
     "DURATION_BUCKETS",
@@ -28,3 +32,21 @@ __all__ = [
     "outcome_rows",
     "read_state",
 ]
+
+_WITH_SQLITE = {
+    "History": "history",
+    "Mark": "history",
+    "StateAccount": "state",
+    "StateFile": "state",
+    "look_at_state": "database",
+    "read_state": "database",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what needs SQLite when it is first asked for: without a state file nobody does."""
+    if name not in _WITH_SQLITE:
+        raise AttributeError(name)
+    from importlib import import_module  # noqa: PLC0415  # see above
+
+    return getattr(import_module(f"exporter.ledger.{_WITH_SQLITE[name]}"), name)

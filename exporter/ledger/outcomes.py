@@ -109,18 +109,15 @@ class Outcomes:
     def add(self, ended: Ended) -> None:
         """Take one ended job, in any order; each job once."""
         self.seen = max(self.seen, ended.end)
+        moment = ended.moment  # one object, which several fields hold
         if ended.live:
-            self._succeed(ended.moment)
+            self._succeed(moment)
         if ended.completed:
-            self._complete(ended)
+            self._complete(ended, moment)
         if ended.failure:
-            self._fail(ended.moment)
+            self._fail(moment)
         troubled = ended.failure or (ended.live and not ended.completed)
-        if (
-            troubled
-            and ended.moment > self.last_completed
-            and (self.trouble is None or ended.moment > self.trouble.moment)
-        ):
+        if troubled and moment > self.last_completed and (self.trouble is None or moment > self.trouble.moment):
             self.trouble = ended
         if ended.counted:
             self.finished += 1
@@ -185,11 +182,11 @@ class Outcomes:
             self.older = 0
             self.recent = self.recent[bisect_left(self.recent, moment) :]
 
-    def _complete(self, ended: Ended) -> None:
-        self.last_completed = max(self.last_completed, ended.moment)
-        if ended.duration is not None and ended.moment > self.measured:
-            self.measured, self.last_duration = ended.moment, ended.duration
-        if self.trouble is not None and self.trouble.moment < ended.moment:
+    def _complete(self, ended: Ended, moment: Moment) -> None:
+        self.last_completed = max(self.last_completed, moment)
+        if ended.duration is not None and moment > self.measured:
+            self.measured, self.last_duration = moment, ended.duration
+        if self.trouble is not None and self.trouble.moment < moment:
             self.trouble = None
 
     def _fail(self, moment: Moment) -> None:

@@ -95,6 +95,7 @@ class Exposition:
                 self._body(*form)
             self._before = {form: body for form, body in self._before.items() if form not in self._bodies}
         if self._publication.snapshot.listed_jobs >= heap.MANY_JOBS:
+            heap.expect_large()
             heap.give_back()
 
     def _look(self) -> None:

@@ -6,7 +6,7 @@ import platform
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from prometheus_client import (
     CollectorRegistry,
@@ -21,12 +21,14 @@ from prometheus_client.registry import Collector
 
 from exporter import __version__
 from exporter.errors import KINDS
-from exporter.ledger import StateAccount
 from exporter.metrics import contract
 from exporter.metrics.contract import Metric
 from exporter.metrics.text import Format
 from exporter.snapshot import Snapshot
 from exporter.store import POLL_DURATION_BUCKETS, PollAccount, Publication
+
+if TYPE_CHECKING:
+    from exporter.ledger import StateAccount
 
 _OPENMETRICS_END: Final = b"# EOF\n"
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import stat
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -16,6 +15,7 @@ import grpc.aio
 from pydantic import SecretStr
 
 from exporter import errors
+from exporter.milvus.status import from_grpc
 
 if TYPE_CHECKING:
     from exporter.config import Settings
@@ -69,7 +69,7 @@ class Credentials:
         self._token = _opened(chosen.token)
         self._user, self._password = _opened(chosen.user), _opened(chosen.password)
 
-    def metadata(self) -> tuple[tuple[str, str], ...]:
+    def metadata(self) -> Metadata:
         """Return call metadata: empty without credentials. Reads files that have changed."""
         if self._token is not None:
             plain = self._token()
@@ -107,6 +107,8 @@ def default_roots() -> Path:
     return Path(os.environ.get("GRPC_DEFAULT_SSL_ROOTS_FILE_PATH") or bundled)
 
 
+Metadata = tuple[tuple[str, str], ...]
+"""Of a call; empty without credentials."""
 Material = tuple[bytes | None, ...]
 """Authorities, key and certificate (PEM); empty without TLS."""
 
@@ -118,6 +120,15 @@ class _Open:
     channel: grpc.aio.Channel
     material: Material
     calls: int = field(default=0)
+    methods: dict[str, grpc.aio.UnaryUnaryMultiCallable] = field(default_factory=dict)
+    """What calls a method, by its path: made once, since an inventory makes hundreds of calls."""
+
+    def method(self, path: str) -> grpc.aio.UnaryUnaryMultiCallable:
+        """Return what calls a method with bytes and returns bytes."""
+        known = self.methods.get(path)
+        if known is None:
+            known = self.methods[path] = self.channel.unary_unary(path)
+        return known
 
 
 class Channel:
@@ -137,25 +148,38 @@ class Channel:
         self._current: _Open | None = None
         self._retired: set[_Open] = set()
 
-    @asynccontextmanager
-    async def lend(self) -> AsyncIterator[grpc.aio.Channel]:
-        """Lend the channel for one call. Raises :class:`errors.TLSFilesUnusable` where TLS files cannot be used."""
+    async def call(self, path: str, request: bytes, timeout: float, metadata: Metadata) -> bytes:
+        """Call a method. ``timeout`` in seconds.
+
+        Raises :class:`errors.TLSFilesUnusable` where TLS files cannot be used, and what the call ended with.
+        """
+        lent = self._lend()
+        lent.calls += 1
+        try:
+            if self._retired:
+                await self._close_idle()
+            answer: bytes = await lent.method(path)(
+                request, timeout=max(timeout, 0.001), metadata=metadata, wait_for_ready=False
+            )
+        except grpc.aio.AioRpcError as error:
+            failure = from_grpc(error.code(), error.details() or "")
+            if isinstance(failure, errors.Unreachable | errors.TLSFailed):
+                self._give_up(lent)
+            raise failure from None
+        finally:
+            lent.calls -= 1
+            if self._retired:
+                await self._close_idle()
+        return answer
+
+    def _lend(self) -> _Open:
+        """Return the channel for one call: a new one where the TLS files have changed."""
         material = self._read_material() if self._address.tls else ()
         if self._current is None or material != self._current.material:
             if self._current is not None:
                 self._retired.add(self._current)
             self._current = _Open(self._open(material), material)
-        lent = self._current
-        lent.calls += 1
-        try:
-            await self._close_idle()
-            yield lent.channel
-        except (errors.Unreachable, errors.TLSFailed):
-            self._give_up(lent)
-            raise
-        finally:
-            lent.calls -= 1
-            await self._close_idle()
+        return self._current
 
     async def close(self) -> None:
         """Close whatever is open; calls still under way are cancelled."""

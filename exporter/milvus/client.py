@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-import grpc
-import grpc.aio
 from google.protobuf.message import DecodeError, Message
 
 from exporter import __version__, errors
@@ -17,7 +15,7 @@ from exporter.milvus.channel import Channel, Credentials
 from exporter.milvus.pb import milvus_refresh_pb2 as pb
 from exporter.milvus.pb.listing_view_pb2 import ListingView
 from exporter.milvus.redact import safe_source
-from exporter.milvus.status import from_grpc, from_status
+from exporter.milvus.status import from_status
 from exporter.model import DescribedCollection, ShownCollection
 
 if TYPE_CHECKING:
@@ -47,8 +45,8 @@ class MilvusClient:
         """Close the channel."""
         await self._channel.close()
 
-    async def list_all_jobs(self, *, timeout: float) -> list[bytes]:
-        """List the refresh jobs of all databases: the records as they came."""
+    async def list_all_jobs(self, *, timeout: float) -> Sequence[bytes]:
+        """List the refresh jobs of all databases: the records as they came, each a copy made when it is looked at."""
         raw = await self._raw_call(_LIST_JOBS, pb.ListRefreshExternalCollectionJobsRequest(), timeout)
         status, jobs = await _off_loop(_records, raw)
         failed = from_status(status)
@@ -129,18 +127,7 @@ class MilvusClient:
 
     async def _raw_call(self, method: str, request: Message, timeout: float) -> bytes:
         metadata = self._credentials.metadata()
-        async with self._channel.lend() as channel:
-            call = channel.unary_unary(_SERVICE + method)
-            try:
-                raw: bytes = await call(
-                    request.SerializeToString(),
-                    timeout=max(timeout, 0.001),
-                    metadata=metadata,
-                    wait_for_ready=False,
-                )
-            except grpc.aio.AioRpcError as error:
-                raise from_grpc(error.code(), error.details() or "") from None
-            return raw
+        return await self._channel.call(_SERVICE + method, request.SerializeToString(), timeout, metadata)
 
 
 async def _off_loop(decode: Callable[[bytes], Result], raw: bytes) -> Result:
@@ -149,10 +136,10 @@ async def _off_loop(decode: Callable[[bytes], Result], raw: bytes) -> Result:
     return decode(raw)
 
 
-def _records(raw: bytes) -> tuple[pb.Status, list[bytes]]:
+def _records(raw: bytes) -> tuple[pb.Status, Sequence[bytes]]:
     view = _decode(ListingView, raw, pb.ListRefreshExternalCollectionJobsResponse.DESCRIPTOR.name)
     try:
-        return pb.Status.FromString(view.status), view.jobs[:]
+        return pb.Status.FromString(view.status), view.jobs
     except DecodeError:
         raise errors.BadResponse("a status that is none") from None
 

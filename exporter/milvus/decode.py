@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, Literal
 
-from exporter.milvus.difference import difference
+from exporter.milvus.difference import Picked, Seen, difference, hashed, ids_after
 from exporter.milvus.pb import milvus_refresh_pb2 as pb
 from exporter.milvus.reasons import classify
 from exporter.milvus.records import Record, parsed
@@ -59,17 +59,17 @@ class ListingDecoder:
         self._reason_style = reason_style
         self._known: dict[int, Fingerprint] = {}
         self._reported: dict[int, set[Problem]] = {}
-        self._bytes: Sequence[bytes] | None = None
-        """The last listing's records, one of each id in ``_known``; None where what is known came in another way."""
+        self._seen: Seen | None = None
+        """The last listing, one record for each id in ``_known``; None where what is known came in another way."""
         self._unwritten: dict[int, bytes] = {}
-        """Of these, the half-written ones."""
+        """Its half-written records."""
 
     def whole_of_bytes(self, listing: Sequence[bytes], now: float) -> Decoded:
         """Decode a listing of everything as it came. ``now`` in epoch seconds.
 
         Raises :class:`exporter.errors.BadResponse` for a record that cannot be decoded, and then knows what it knew.
         """
-        before = self._bytes if self._known else ()
+        before = self._seen if self._known else Seen()
         decoded = None if before is None else self._against(before, listing, now)
         if decoded is None:
             records = list(parsed(listing))
@@ -77,8 +77,9 @@ class ListingDecoder:
             self._unwritten = {
                 r.job_id: raw for r, raw in zip(records, listing, strict=True) if _half_written(_fingerprint(r))
             }
-        # With an id listed twice, what is known is not one record for one id.
-        self._bytes = listing if decoded.total == len(listing) else None
+            # With an id listed twice, what is known is not one record for one id.
+            if decoded.total == len(listing):
+                self._seen = Seen(hashed(listing), [record.job_id for record in records])
         return decoded
 
     def whole(self, records: Sequence[Record], now: float) -> Decoded:
@@ -92,28 +93,32 @@ class ListingDecoder:
     def start_over(self, listed: Iterable[int]) -> None:
         """Take every record as changed next time, and every id in ``listed`` as one that an earlier listing had."""
         self._known = dict.fromkeys((*self._known, *listed), -1)
-        self._bytes = None
+        self._seen = None
 
-    def _against(self, before: Sequence[bytes], listing: Sequence[bytes], now: float) -> Decoded | None:
+    def _against(self, before: Seen, listing: Sequence[bytes], now: float) -> Decoded | None:
         """Decode what differs from the last listing; None where an id is listed twice, which takes a look at all."""
-        added, removed = difference(before, listing)
-        records, former = parsed(added), {record.job_id for record in parsed(removed)}
-        arrived = {record.job_id for record in records}
+        hashes = hashed(listing)
+        differs = difference(before.hashes, hashes)
+        added = Picked(listing, differs.added)
+        records, former = parsed(added), {(id_ := before.ids[place]): id_ for place in differs.removed}
+        # A job that has changed keeps its id as the object that it is everywhere: 32 bytes for each.
+        ids = ids_after(before, differs, (former.get(id_ := record.job_id, id_) for record in records))
+        arrived = {ids[place] for place in differs.added}
         known = self._known
         if len(arrived) < len(added) or any(id_ in known and id_ not in former for id_ in arrived):
             return None
         unwritten = {id_: raw for id_, raw in self._unwritten.items() if id_ not in former}
         problems: Counter[Problem] = Counter()
         changed = [self._translate(r, _fingerprint(r), now, problems) for r in parsed(tuple(unwritten.values()))]
-        for record, raw in zip(records, added, strict=True):
+        for place, record in zip(differs.added, records, strict=True):
             print_ = _fingerprint(record)
             half_written = _half_written(print_)
-            if half_written or known.get(record.job_id) != print_:
-                changed.append(self._translate(record, print_, now, problems))
+            if half_written or known.get(ids[place]) != print_:
+                changed.append(self._translate(record, print_, now, problems, ids[place]))
             if half_written:
-                unwritten[record.job_id] = raw
-        self._unwritten = unwritten
-        gone = tuple(former - arrived)
+                unwritten[ids[place]] = listing[place]
+        self._unwritten, self._seen = unwritten, Seen(hashes, ids)
+        gone = tuple(former.keys() - arrived)
         self._forget(gone)
         return Decoded(tuple(changed), gone, problems, len(listing))
 
@@ -123,7 +128,7 @@ class ListingDecoder:
             self._reported.pop(job_id, None)
 
     def _decode(self, records: Sequence[Record], now: float, scope: frozenset[int] | None) -> Decoded:
-        self._bytes = None
+        self._seen = None
         problems: Counter[Problem] = Counter()
         seen: set[int] = set()
         fresh: list[tuple[Record, Fingerprint]] = []
@@ -155,8 +160,11 @@ class ListingDecoder:
         prints = ((record, _fingerprint(record)) for record in best.values())
         return [(r, p) for r, p in prints if self._known.get(r.job_id) != p or _half_written(p)]
 
-    def _translate(self, record: Record, print_: Fingerprint, now: float, problems: Counter[Problem]) -> Job:
-        job_id = record.job_id
+    def _translate(
+        self, record: Record, print_: Fingerprint, now: float, problems: Counter[Problem], job_id: int | None = None
+    ) -> Job:
+        """Return the record in our words; ``job_id`` is its id as the object that others have of it."""
+        job_id = record.job_id if job_id is None else job_id
         again = self._known.get(job_id) == print_
         self._known[job_id] = print_
         found: list[Problem] = [] if job_id else [Problem.MISSING_JOB_ID]
@@ -221,9 +229,13 @@ def _state(number: int, found: list[Problem]) -> State:
     return state
 
 
+_RATIOS: Final = tuple(percent / 100 for percent in range(101))
+"""Made once: most jobs stand at the same few."""
+
+
 def _progress(percent: int, found: list[Problem]) -> float:
     if 0 <= percent <= 100:  # noqa: PLR2004
-        return percent / 100
+        return _RATIOS[percent]
     found.append(Problem.PROGRESS_OUT_OF_RANGE)
     return 0.0 if percent < 0 else 1.0
 
@@ -263,7 +275,13 @@ def _failure_class(state: State, reason: str) -> FailureClass | None:
 
 # The jobs of one collection name one source, and one that keeps failing gives one reason: each is cleaned once.
 _once_each = lru_cache(maxsize=16_384)
-_clean_source, _clean_reason, _classified = _once_each(safe_source), _once_each(safe_reason), _once_each(classify)
+_clean_reason, _classified = _once_each(safe_reason), _once_each(classify)
+
+
+@_once_each
+def _clean_source(raw: str, style: SourceStyle) -> str:
+    source = safe_source(raw, style)
+    return sys.intern(raw if source == raw else source)  # one object, also with what the inventory has
 
 
 def _source(raw: str, style: SourceStyle) -> str:

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
+from pathlib import Path
 from typing import Final
 
 from exporter.web import Reply
@@ -44,7 +44,7 @@ def assets() -> dict[str, Asset]:
 
 
 def _read(name: str) -> Asset:
-    content = (resources.files("exporter.page") / "assets" / name).read_bytes()
+    content = (Path(__file__).parent / "assets" / name).read_bytes()
     stem, _, suffix = name.partition(".")
     digest = hashlib.sha256(content).hexdigest()[:16]
     return Asset(f"assets/{stem}.{digest}.{suffix}", _TYPES[suffix], content)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from exporter.ledger import Mark
 from exporter.model import Collection, Job
 from exporter.store import Publication
+
+if TYPE_CHECKING:
+    from exporter.ledger import Mark
 
 Listed = Mapping[Collection, Sequence[Job]]
 """The jobs that Milvus lists, by collection, as of the last good poll. Only collections that the filters keep."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from exporter import errors, heap
 from exporter.catalog import InventoryReader
 from exporter.clock import Clock
-from exporter.ledger import Ended, Memory, StateFile
+from exporter.ledger import Ended, Memory
 from exporter.model import Collection, Job
 from exporter.poll.ask import Deadline, JobSource, list_by_name, rotated
 from exporter.poll.memory import PollMemory
@@ -20,6 +20,7 @@ from exporter.store import PollOutcome, Store
 
 if TYPE_CHECKING:
     from exporter.config import Settings
+    from exporter.ledger import StateFile
 
 Result = TypeVar("Result")
 
@@ -137,6 +138,7 @@ class Corridor:
             return await self._list_parts(refused, now, begun, deadline)
         await self._finish(first_pass)
         changed, gone = await self._decode(listing, now, deadline, just_read=first_pass is not None)
+        del listing  # by far the largest thing in memory
         return await _in_thread(self._memory.remember_whole, changed, gone, now, begun)
 
     async def _decode(

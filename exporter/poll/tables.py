@@ -23,7 +23,8 @@ class JobTable:
     max_sources: int
     rows: Table[Place, JobRows] = field(default_factory=Table)
     sources_folded: int = 0
-    _singly: dict[Place, dict[Collection, JobRows]] = field(default_factory=dict)
+    _singly: dict[Place, tuple[JobRows, ...]] = field(default_factory=dict)
+    """The rows of all collections that share a place, mostly one."""
 
     def update(self, changed: Iterable[tuple[Collection, JobRows | None]]) -> None:
         """Take the rows of collections that have changed; None for one without jobs."""
@@ -31,18 +32,15 @@ class JobTable:
         for collection, row in changed:
             place = collection[:2]
             places.add(place)
-            here = self._singly.setdefault(place, {})
-            if row is None:
-                here.pop(collection, None)
-            else:
-                here[collection] = row
+            others = tuple(other for other in self._singly.get(place, ()) if other.collection != collection)
+            self._singly[place] = others if row is None else (*others, row)
         folded = 0
         news: dict[Place, JobRows | None] = {}
         for place in places:
             here = self._singly[place]
             if not here:
                 del self._singly[place]
-            new = news[place] = self._joined(here.values())
+            new = news[place] = self._joined(here)
             old = self.rows.get(place)
             folded += (new.sources_folded if new else 0) - (old.sources_folded if old else 0)
         self.rows.update(news)
@@ -50,7 +48,7 @@ class JobTable:
 
     def where(self, is_shown: Callable[[Collection], bool]) -> tuple[JobRows, ...]:
         """Return the rows of some collections alone, in order."""
-        shown = ([row for c, row in here.items() if is_shown(c)] for _, here in sorted(self._singly.items()))
+        shown = ([row for row in self._singly[place] if is_shown(row.collection)] for place in sorted(self._singly))
         return tuple(row for rows in shown if (row := self._joined(rows)) is not None)
 
     def _joined(self, rows: Several[JobRows]) -> JobRows | None:
@@ -66,7 +64,7 @@ class OutcomeTable:
 
     max_age: Callable[[Collection], float | None]
     rows: Table[Place, OutcomeRow] = field(default_factory=Table)
-    _generations: dict[Place, set[Collection]] = field(default_factory=dict)
+    _generations: dict[Place, tuple[Collection, ...]] = field(default_factory=dict)
 
     def update(self, changed: Iterable[Collection], memory: Memory) -> None:
         """Make the rows of some collections anew."""
@@ -74,8 +72,8 @@ class OutcomeTable:
         for collection in changed:
             place = collection[:2]
             places.add(place)
-            here = self._generations.setdefault(place, set())
-            (here.add if collection in memory.outcomes else here.discard)(collection)
+            others = tuple(other for other in self._generations.get(place, ()) if other != collection)
+            self._generations[place] = (*others, collection) if collection in memory.outcomes else others
         news: dict[Place, OutcomeRow | None] = {}
         for place in places:
             here = self._generations[place]

@@ -122,7 +122,7 @@ class _Remembering:
         self._client = client
         self.refused: errors.MilvusError | None = None
 
-    async def list_all_jobs(self, *, timeout: float) -> list[bytes]:
+    async def list_all_jobs(self, *, timeout: float) -> Sequence[bytes]:
         try:
             return await self._client.list_all_jobs(timeout=timeout)
         except errors.MilvusError as error:

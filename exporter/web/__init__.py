@@ -4,7 +4,6 @@ from exporter.web.app import Page, Reload, create_app
 from exporter.web.bounds import Bounds
 from exporter.web.loop import new_event_loop
 from exporter.web.reply import Application, Reply
-from exporter.web.security import Security, read_security
 from exporter.web.server import Server
 
 __all__ = [
@@ -13,9 +12,7 @@ __all__ = [
     "Page",
     "Reload",
     "Reply",
-    "Security",
     "Server",
     "create_app",
     "new_event_loop",
-    "read_security",
 ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Sequence
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from uvicorn import Config
 from uvicorn.server import ServerState
@@ -20,7 +20,9 @@ from exporter.web.handshake import TlsServer
 from exporter.web.listen import Listener, bind_all, close_all
 from exporter.web.protocol import BoundedProtocol
 from exporter.web.reply import Application
-from exporter.web.security import Security, guard
+
+if TYPE_CHECKING:
+    from exporter.web.security import Security
 
 _DEFAULT = Bounds()
 
@@ -39,8 +41,7 @@ class Server:
         self._bounds = bounds
         self._security = security
         limited = limit_requests(app, bounds.requests)
-        # Outside of the limit: who waits for bcrypt must not take a place from a scrape.
-        self._config = _configure(limited if security is None else guard(limited, security), bounds)
+        self._config = _configure(limited if security is None else _guarded(limited, security), bounds)
         self._state = ServerState()
         self._listeners: list[Listener] = []
         self._servers: list[asyncio.Server | TlsServer] = []
@@ -123,6 +124,13 @@ class Server:
             task.cancel()
         if self._state.tasks:
             await asyncio.wait(self._state.tasks, timeout=1.0)
+
+
+def _guarded(app: Application, security: Security) -> Application:
+    """Put the guard outside of the limit: who waits for bcrypt must not take a place from a scrape."""
+    from exporter.web.security import guard  # noqa: PLC0415  # bcrypt and the format, for those who have the file
+
+    return guard(app, security)
 
 
 def _configure(app: Application, bounds: Bounds) -> Config:
