@@ -42,7 +42,7 @@ def test_a_failing_collection_says_class_in_words_reason_and_what_to_do() -> Non
 def test_old_data_says_how_old_and_what_is_allowed() -> None:
     shown = page(troubled().source())
     assert "31 h ago" in clean(shown.text)
-    assert "over the limit of 26 h" in clean(shown.text)
+    assert "too old: may be up to 26 h" in clean(shown.text)
     assert f"{RUNBOOKS}/MilvusExternalCollectionStale.md" in shown.links
 
 

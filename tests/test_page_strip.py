@@ -44,6 +44,11 @@ def test_a_job_that_ends_now_is_not_cut_off() -> None:
     assert bars(strip([completed(1, NOON, start=NOON - 1)], NOON).completed) == [(WIDTH - COARSE, COARSE, 10)]
 
 
+def test_short_jobs_every_quarter_of_an_hour_are_not_one_long_job() -> None:
+    jobs = [failed(n, NOON - n * 900, start=NOON - n * 900 - 2) for n in range(1, 96)]
+    assert len(bars(strip(jobs, NOON).failed)) == 95
+
+
 def test_dense_jobs_become_one_bar() -> None:
     jobs = [completed(n, NOON - n * 120) for n in range(700)]
     assert len(bars(strip(jobs, NOON).completed)) == 1

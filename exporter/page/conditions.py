@@ -46,7 +46,7 @@ class Condition(Enum):
     PAST_TIMEOUT = ("past_timeout", "Past Milvus's time-out", Severity.BAD, "MilvusExternalRefreshPastServerTimeout")
     FAILED = ("failed", "Last refresh failed", Severity.BAD, "MilvusExternalRefreshFailed")
     STUCK = ("stuck", "No progress", Severity.WARN, "MilvusExternalRefreshStuck")
-    PENDING_LONG = ("pending_long", "Cannot begin", Severity.WARN, "MilvusExternalRefreshPendingTooLong")
+    PENDING_LONG = ("pending_long", "Pending too long", Severity.WARN, "MilvusExternalRefreshPendingTooLong")
     NEVER_REFRESHED = (
         "never_refreshed",
         "Never refreshed",

@@ -13,7 +13,7 @@ from exporter.model import Job, State
 DAY: Final = 86_400.0
 WIDTH: Final = 288.0
 """Of a strip, in its own units: five minutes each."""
-COARSE: Final = 2.0
+COARSE: Final = 1.5
 """Width of the narrowest tick of a strip in a table; those closer than three quarters of it are drawn as one."""
 FINE: Final = 0.6
 """The same for a strip as wide as the page."""
