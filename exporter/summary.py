@@ -29,7 +29,10 @@ def job_rows(
     ordered = sorted(jobs, key=_age_key, reverse=True)
     by_source: dict[str, list[int]] = {}
     for job in ordered:
-        by_source.setdefault(job.source, [0] * len(STATES))[_INDEX[job.state]] += 1
+        counted = by_source.get(job.source)
+        if counted is None:
+            counted = by_source[job.source] = [0] * len(STATES)
+        counted[_INDEX[job.state]] += 1
     newest = ordered[0] if ordered and exists is not False else None
     counts, folded = _fold_sources(by_source, max_sources)
     return JobRows(

@@ -41,7 +41,9 @@ class Board:
         former = self._where.get(job.job_id)
         if former is not None and former != collection:
             self.move(job.job_id, collection)
-        group = self.groups.setdefault(collection, Group())
+        group = self.groups.get(collection)
+        if group is None:
+            group = self.groups[collection] = Group()
         known = group.jobs.get(job.job_id)
         if known is None or known.state is not job.state or known.progress != job.progress:
             group.changed[job.job_id] = now
