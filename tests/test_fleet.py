@@ -174,9 +174,8 @@ def test_channel_and_inventory_go_over_where_the_settings_say_the_same_of_them(
         fleet = Fleet(at_once("a"), SystemClock(), InForce(0.0))
         before = fleet.targets["a"]
         fleet.start()
-        await until_ready(fleet)
-        counted = before.inventory_account().by_kind
-        assert counted
+        while not (counted := before.inventory_account().by_kind):  # noqa: ASYNC110  # as above
+            await asyncio.sleep(0.01)
         await fleet.change(at_once("a", **sections))
         after = fleet.targets["a"]
         assert (after.client is before.client, after.reader is before.reader) == kept
