@@ -46,6 +46,37 @@ def test_old_data_says_how_old_and_what_is_allowed() -> None:
     assert f"{RUNBOOKS}/MilvusExternalCollectionStale.md" in shown.links
 
 
+@pytest.mark.parametrize("path", ["/", "/collection"])
+def test_a_bare_time_out_says_what_timed_out_and_after_how_long(path: str) -> None:
+    bare = failed(1, NOON - 5, FailureClass.TIMEOUT, reason="timeout", start=NOON - 3605)
+    world = World().add("docs", bare, trouble=bare, failing=True, consecutive_failures=1, last_failure=NOON - 5)
+    shown = clean(page(world.source(), path, "database=sales&name=docs" if path != "/" else "").text)
+    assert "Timed out: Milvus ended it after 60 min, by its own limit" in shown
+    assert "Often the source could not be reached" in shown
+
+
+@pytest.mark.parametrize("reason", ["timeout, last failure: Access Denied", ""])
+def test_a_time_out_with_a_cause_or_a_withheld_reason_gets_no_explanation_of_ours(reason: str) -> None:
+    told = failed(1, NOON - 5, FailureClass.TIMEOUT, reason=reason)
+    world = World().add("docs", told, trouble=told, failing=True, consecutive_failures=1, last_failure=NOON - 5)
+    shown = page(world.source()).text
+    assert reason in shown
+    assert "It has kept no other reason" not in shown
+
+
+def test_the_legend_says_where_how_wide_and_how_high_to_everybody() -> None:
+    shown = page(troubled().source())
+    assert "Last 24 hours, from left to right, each job as wide as it took:" in shown.text
+    assert shown.order("low: completed", "high: failed", "between: under way")
+    assert not [attrs for tag, attrs in shown.tags if attrs.get("class") == "legend" and "aria-hidden" in attrs]
+
+
+@pytest.mark.parametrize(("query", "unfolded"), [("", False), ("q=a", False), ("trouble=1", True), ("sort=name", True)])
+def test_filters_are_unfolded_where_one_is_set(query: str, unfolded: bool) -> None:
+    (more,) = [attrs for tag, attrs in page(troubled().source(), "/", query).tags if tag == "details"]
+    assert ("open" in more) is unfolded
+
+
 def test_trouble_without_a_reason_of_a_job_says_what_it_means() -> None:
     assert "are they still being started?" in page(troubled().source(), "/", "q=figs").text
     hanging = job(1, State.IN_PROGRESS, start=NOON - 7200, progress=0.99)
@@ -67,6 +98,8 @@ def test_a_running_job_has_a_bar_and_what_its_figure_means() -> None:
     assert "a job of one task stays at 0 until it is done" in told(0.0)
     assert "from 90 % on it waits for indexes" in told(0.93)
     assert "listing the source" in told(0.0, State.PENDING)
+    late = World().add("docs", job(1, State.PENDING, start=NOON - 2640))
+    assert "has not got beyond listing the source" in page(late.source()).text
     assert "99 %" in told(0.999)
     bars = [tag for tag in page(troubled().source()).tags if tag[0] == "progress"]
     assert [(bar["max"], bar["value"], bar["aria-label"]) for _, bar in bars] == [

@@ -12,7 +12,7 @@ from terminal_views import listing, ordinary, seen
 from test_api import API_JOBS, schema
 
 from exporter.model import Collection, FailureClass, Job, State
-from exporter.terminal.records import document, record
+from exporter.terminal.records import document
 
 JOBS = {
     "failed": failed(2**62, NOON, FailureClass.ACCESS_DENIED, reason='a \ud800 \x00 "<b>'),
@@ -36,7 +36,7 @@ def test_a_record_is_the_apis(one: Job) -> None:
     world = World()
     world.listed[at] = (one,)
     (theirs,) = json.loads(body(fetch(world.source(), API_JOBS)))["data"]
-    ours = json.loads(json.dumps(record("", at, one)))
+    (ours,) = answered(listing((at.database, at.name, one)))["data"]
     assert ours == theirs
     assert list(ours) == list(theirs)
 

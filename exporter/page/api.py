@@ -17,9 +17,9 @@ from exporter.page.parameters import COLLECTIONS, HISTORY_NEEDS, JOBS, Asked, Ba
 from exporter.page.parts import runbook
 from exporter.page.rows import Row, rows
 from exporter.page.source import Source
+from exporter.record import Json, job_record, placed_record
 from exporter.web import Reply
 
-Json = dict[str, Any]
 Found = tuple[str, Collection, Job | Mark]
 """Target, collection, and what is known of the job without reading more of the state file."""
 
@@ -120,31 +120,8 @@ def _jobs(sources: Mapping[str, Source], shown: Sequence[Found]) -> list[Json]:
     for target, collection, what in shown:
         job = read.get((target, what.job_id)) if isinstance(what, Mark) else what
         if job is not None:  # one that was dropped from the file meanwhile is left out
-            data.append(
-                {
-                    "target": target,
-                    "database": collection.database,
-                    "collection": collection.name,
-                    **_job(job),
-                    "listed": not isinstance(what, Mark),
-                }
-            )
+            data.append(placed_record(target, collection, job, listed=not isinstance(what, Mark)))
     return data
-
-
-def _job(job: Job) -> Json:
-    measured = job.start is not None and job.end is not None and job.end >= job.start
-    return {
-        "job_id": str(job.job_id),  # 64 bits: more than a number in JavaScript can hold
-        "state": str(job.state),
-        "progress_ratio": job.progress,
-        "source": job.source,
-        "start_timestamp_seconds": job.start,
-        "end_timestamp_seconds": job.end,
-        "duration_seconds": round(job.end - job.start, 3) if measured and job.end and job.start is not None else None,
-        "failure_class": str(job.failure_class) if job.failure_class else None,
-        "reason": job.reason,
-    }
 
 
 def _keeps(read: Asked, row: Row) -> bool:
@@ -176,8 +153,8 @@ def _collection(row: Row, runbooks: str, now: float) -> Json:
         "consecutive_failures": outcome.consecutive_failures if outcome else 0,
         "created_timestamp_seconds": row.created,
         "jobs": counts,
-        "newest_job": _job(row.newest) if row.newest else None,
-        "cause": _job(cause) if cause else None,
+        "newest_job": job_record(row.newest) if row.newest else None,
+        "cause": job_record(cause) if cause else None,
         "runbook": runbook(row, runbooks) or None,
     }
 

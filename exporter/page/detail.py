@@ -32,6 +32,9 @@ class JobView:
     words: str
     duration: str
     class_words: str
+    reason: str
+    note: str
+    """What there is to know where the job has no reason of its own."""
     progress: Progress | None
     listed: bool
 
@@ -114,11 +117,14 @@ def _jobs(
 
 def _job(job: Job, at: float, *, listed: bool) -> JobView:
     measured = job.start is not None and job.end is not None and job.end >= job.start
+    told, reason, note = words.blame(job) if job.failure_class else ("", job.reason, "")
     return JobView(
         job=job,
         words=words.STATES[job.state],
         duration=words.duration(job.end - job.start) if measured and job.end and job.start is not None else "",
-        class_words=words.CLASSES[job.failure_class] if job.failure_class else "",
+        class_words=told,
+        reason=reason,
+        note=note,
         progress=None if job.state.ended else progress(job, at),
         listed=listed,
     )

@@ -7,7 +7,7 @@ from typing import Final
 
 from exporter.model import FailureClass, Job, State
 from exporter.page import words
-from exporter.page.conditions import INDEX_WAIT_FROM, Condition
+from exporter.page.conditions import INDEX_WAIT_FROM, PENDING, Condition
 from exporter.page.query import collection_href
 from exporter.page.rows import Row
 from exporter.page.strip import COARSE, Strip, strip
@@ -58,6 +58,8 @@ class Cause:
     failure_class: str
     words: str
     reason: str
+    note: str
+    """What there is to know where the job has no reason of its own."""
     job_id: int
     when: str
 
@@ -117,7 +119,7 @@ def progress(job: Job, now: float) -> Progress:
     elif job.progress >= INDEX_WAIT_FROM:
         hint = "from 90 % on it waits for indexes"
     elif job.state is State.PENDING:
-        hint = "listing the source"
+        hint = "has not got beyond listing the source" if now - (job.start or now) > PENDING else "listing the source"
     since = "" if job.start is None else f"for {words.duration(round(max(now - job.start, 0.0)))}"
     return Progress(percent, words.STATES[job.state], hint, since)
 
@@ -148,12 +150,13 @@ def _cause(row: Row, now: float) -> Cause | None:
     job = row.cause
     if job is None:
         return None
-    class_ = job.failure_class or FailureClass.UNKNOWN
+    told, reason, note = words.blame(job)
     moment = job.end if job.end is not None else job.start
     return Cause(
-        failure_class=str(class_),
-        words=words.CLASSES[class_],
-        reason=job.reason,
+        failure_class=str(job.failure_class or FailureClass.UNKNOWN),
+        words=told,
+        reason=reason,
+        note=note,
         job_id=job.job_id,
         when="" if moment is None else words.ago(now - moment),
     )

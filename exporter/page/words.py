@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Final
 
-from exporter.model import FailureClass, State
+from exporter.model import FailureClass, Job, State
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 _NO_BREAK: Final = "\N{NO-BREAK SPACE}"
@@ -53,6 +53,9 @@ CLASSES: Final = {
 }
 """In one line each, as docs/runbooks/README.md, "By failure class" has them."""
 
+_BARE: Final = frozenset({"timeout", "job timeout"})
+"""Reasons of a time-out that say no more than its class (docs/milvus.md, "Failure classes")."""
+
 STATES: Final = {
     State.PENDING: "Pending",
     State.IN_PROGRESS: "Running",
@@ -60,6 +63,17 @@ STATES: Final = {
     State.FAILED: "Failed",
     State.UNKNOWN: "Unknown state",
 }
+
+
+def blame(job: Job) -> tuple[str, str, str]:
+    """Return why a job failed: its class in words, the cleaned reason, and what there is to know where none is kept."""
+    class_ = job.failure_class or FailureClass.UNKNOWN
+    if job.state is not State.FAILED or class_ is not FailureClass.TIMEOUT or job.reason not in _BARE:
+        return CLASSES[class_], job.reason, ""
+    measured = job.start is not None and job.end is not None and job.end > job.start
+    after = f"after {duration(job.end - job.start)}, " if measured and job.end and job.start is not None else ""
+    told = f"timed out: Milvus ended it {after}by its own limit"
+    return told, "", "It has kept no other reason. Often the source could not be reached: check that first."
 
 
 def duration(seconds: float) -> str:

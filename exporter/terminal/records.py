@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any
 
-from exporter.model import Collection, Job
+from exporter.record import Json, placed_record
 from exporter.terminal.overview import Overview
-
-Json = dict[str, Any]
 
 
 def document(seen: Overview, now: float, *, stale: bool, one_line: bool) -> Iterator[str]:
@@ -20,30 +17,10 @@ def document(seen: Overview, now: float, *, stale: bool, one_line: bool) -> Iter
     end = "" if one_line else "\n"
     yield '{"data": ['
     for number, (collection, job) in enumerate(seen.rows):
-        yield (f",{end}" if number else end) + json.dumps(record(seen.target, collection, job))
+        yield (f",{end}" if number else end) + json.dumps(placed_record(seen.target, collection, job, listed=True))
     page = {"limit": seen.most or seen.total, "offset": 0, "total": seen.total, "next": None}
     yield f'{end}], "page": {json.dumps(page)},{end or " "}'
     yield f'"freshness": {json.dumps([_freshness(seen, now, stale=stale)])}}}\n'
-
-
-def record(target: str, collection: Collection, job: Job) -> Json:
-    """Return one job, field by field as the API has it."""
-    measured = job.start is not None and job.end is not None and job.end >= job.start
-    return {
-        "target": target,
-        "database": collection.database,
-        "collection": collection.name,
-        "job_id": str(job.job_id),  # 64 bits: more than a number in JavaScript can hold
-        "state": str(job.state),
-        "progress_ratio": job.progress,
-        "source": job.source,
-        "start_timestamp_seconds": job.start,
-        "end_timestamp_seconds": job.end,
-        "duration_seconds": round(job.end - job.start, 3) if measured and job.end and job.start is not None else None,
-        "failure_class": str(job.failure_class) if job.failure_class else None,
-        "reason": job.reason,
-        "listed": True,
-    }
 
 
 def _freshness(seen: Overview, now: float, *, stale: bool) -> Json:

@@ -192,16 +192,43 @@ def test_an_exporter_that_is_gone_is_said_and_its_return_too(visit: Any) -> None
 
 
 def test_a_telephone_shows_cards_and_never_scrolls_sideways(visit: Any, demo: Exporter) -> None:
-    for path in ("/", "/collection?database=analytics&name=inventory"):
-        page = visit(demo, path, viewport={"width": 390, "height": 844}, is_mobile=True).page
-        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    for path in ("/", "/?trouble=1", "/collection?database=analytics&name=inventory"):
+        page = visit(demo, path, viewport={"width": 360, "height": 740}, is_mobile=True).page
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    page = visit(demo, viewport={"width": 360, "height": 740}, is_mobile=True).page
+    edges = page.evaluate("[...document.querySelectorAll('td .strip')].map(n => n.getBoundingClientRect().right)")
+    assert edges
+    assert max(edges) <= 360
     page = visit(demo, viewport={"width": 390, "height": 844}, is_mobile=True).page
     assert page.locator("table.collections .badge.bad").first.bounding_box()["y"] < 844, "trouble is above the fold"
 
 
+@pytest.mark.parametrize("scripts", [True, False])
+def test_a_telephone_folds_the_filters_and_a_desk_does_not(visit: Any, demo: Exporter, scripts: bool) -> None:
+    page = visit(demo, viewport={"width": 360, "height": 740}, is_mobile=True, java_script_enabled=scripts).page
+    assert page.get_by_label("Search").is_visible()
+    assert not page.get_by_label("Database").is_visible()
+    page.get_by_text("Filter and sort").click()
+    assert page.get_by_label("Database").is_visible()
+    page.get_by_label("In trouble only").check()
+    if not scripts:
+        page.get_by_role("button", name="Show", exact=True).click()
+    page.wait_for_url("**/?*trouble=1*")
+    wide = visit(demo, java_script_enabled=scripts).page
+    assert wide.get_by_label("Database").is_visible()
+    assert not wide.get_by_text("Filter and sort").is_visible()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize(
-    "path", ["/", "/?trouble=1&q=nothing", "/collection?database=analytics&name=customers", "/collection?name=none"]
+    "path",
+    [
+        "/",
+        "/?sort=name",
+        "/?trouble=1&q=nothing",
+        "/collection?database=analytics&name=customers",
+        "/collection?name=none",
+    ],
 )
 @pytest.mark.parametrize("width", [1400, 390])
 def test_axe_finds_nothing(visit: Any, demo: Exporter, path: str, scheme: str, width: int) -> None:
