@@ -8,7 +8,7 @@ import logging
 import socket
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -119,6 +119,15 @@ class Caller:
             return await self.reader.read(-1)
         except ConnectionResetError:
             return b""
+
+
+def whole(caller: socket.socket) -> bytes:
+    """Block until the answer of :func:`small` has come to its end."""
+    answer = b""
+    while not answer.endswith(b"up 1\n"):
+        answer += (piece := caller.recv(1 << 16))
+        assert piece, answer
+    return answer
 
 
 @asynccontextmanager
@@ -634,6 +643,33 @@ def test_stop_lets_the_request_in_hand_finish_and_closes_the_idle_ones(run: Run)
             gate.open.set()
             status, headers, _ = await busy.answer()
             assert (status, headers["connection"]) == (200, "close")
+            await stopping
+
+    run(test)
+
+
+@pytest.mark.parametrize("kept", [False, True], ids=["new", "kept"])
+def test_stop_answers_every_request_that_has_arrived_even_where_nobody_has_looked_at_it_yet(
+    run: Run, kept: bool
+) -> None:
+    """A scrape that came while the process was busy with something else; the kernel has it, the server does not."""
+
+    async def test() -> None:
+        server = Server(app(), ["127.0.0.1:0"], BOUNDS)
+        await server.start()
+        port = int(server.addresses[0].rpartition(":")[2])
+        loop = asyncio.get_running_loop()
+        with ExitStack() as stack:
+            callers = [stack.enter_context(socket.create_connection(("127.0.0.1", port), 5)) for _ in range(20)]
+            if kept:
+                for each in callers:
+                    each.send(GET)
+                    assert b"200 OK" in await loop.run_in_executor(None, whole, each)
+            for each in callers:  # from here to the stop the loop does not turn
+                each.send(GET)
+            stopping = asyncio.create_task(server.stop(GUARD))
+            for each in callers:
+                assert b"200 OK" in await loop.run_in_executor(None, whole, each)
             await stopping
 
     run(test)

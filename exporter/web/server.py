@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import math
+import select
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from uvicorn import Config
 from uvicorn.server import ServerState
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from exporter.web.security import Security
 
 _DEFAULT = Bounds()
+_TURNS: Final = 8
+"""Of the loop, from a connection accepted to its request read: make a transport, tell the protocol, watch, read."""
 
 
 class Server:
@@ -69,9 +72,9 @@ class Server:
 
     async def stop(self, grace: float) -> None:
         """Stop listening, let the requests in hand finish for at most ``grace`` seconds, close what is left."""
+        await self._take_in()
         for server in self._servers:
             server.close()
-        await asyncio.sleep(0)  # connections accepted in this turn of the loop are made known first
         for connection in self._connections():
             connection.shutdown()
         try:
@@ -86,6 +89,22 @@ class Server:
             self._security.close()
         close_all(self._listeners)
         self._listeners, self._servers = [], []
+
+    async def _take_in(self) -> None:
+        """Accept and read what has arrived already.
+
+        What nobody has accepted is reset with the listening socket, and what nobody has read with its connection.
+        asyncio itself loses what it has accepted and not yet made a transport of.
+        """
+        waiting = select.poll()
+        for listener in self._listeners:
+            waiting.register(listener.socket, select.POLLIN)
+        quiet = 0
+        for _ in range(self._bounds.backlog):  # a flood does not hold up the stop
+            quiet = 0 if any(event & select.POLLIN for _, event in waiting.poll(0)) else quiet + 1
+            if quiet > _TURNS:
+                return
+            await asyncio.sleep(0)
 
     async def _listen(self, listener: Listener, security: Security | None) -> asyncio.Server | TlsServer:
         loop = asyncio.get_running_loop()
