@@ -85,8 +85,11 @@ class Table(Generic[Key, Row]):
                 del self._rows[key]
             else:
                 self._rows[key] = row
-        if len(new) * _MANY > len(self._rows) and placed != new.keys():
+        many, moved = len(new) * _MANY > len(self._rows), placed != new.keys() or None in new.values()
+        if many and moved:
             self._arrange(sorted(self._rows))
+        elif many:
+            self._pages = [self._anew(page, keys, new) for page, keys in zip(self._pages, self._keys, strict=True)]
         else:
             self._change(new)
         self.pages = Pages(tuple(self._pages))
@@ -96,6 +99,9 @@ class Table(Generic[Key, Row]):
         self._keys = [list(keys[n : n + PAGE // 2]) for n in range(0, len(keys), PAGE // 2)]
         self._pages = [tuple(rows[key] for key in page) for page in self._keys]
         self._last = [page[-1] for page in self._keys]
+
+    def _anew(self, page: tuple[Row, ...], keys: Iterable[Key], new: Mapping[Key, object]) -> tuple[Row, ...]:
+        return page if new.keys().isdisjoint(keys) else tuple(map(self._rows.__getitem__, keys))
 
     def _change(self, new: Mapping[Key, Row | None]) -> None:
         touched: dict[int, list[Key]] = {}

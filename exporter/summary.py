@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Collection as Several
 from dataclasses import replace
+from itertools import islice
+from operator import attrgetter
 from typing import Final
 
 from exporter.model import Collection, Job
@@ -15,7 +18,7 @@ _NONE: Final = (0,) * len(STATES)
 
 def job_rows(
     collection: Collection,
-    jobs: Iterable[Job],
+    jobs: Several[Job],
     *,
     changed: Mapping[int, float],
     exists: bool | None,
@@ -26,14 +29,10 @@ def job_rows(
     The newest job is the one with the largest start time, then the largest id. The sources kept are those of the
     newest jobs, since some pipelines stamp the date into the path.
     """
-    ordered = sorted(jobs, key=_age_key, reverse=True)
-    by_source: dict[str, list[int]] = {}
-    for job in ordered:
-        counted = by_source.get(job.source)
-        if counted is None:
-            counted = by_source[job.source] = [0] * len(STATES)
-        counted[_INDEX[job.state]] += 1
-    newest = ordered[0] if ordered and exists is not False else None
+    by_source = _count(jobs)
+    if len(by_source) > max_sources:
+        by_source = _count(sorted(jobs, key=_age_key, reverse=True))
+    newest = _newest(jobs) if jobs and exists is not False else None
     counts, folded = _fold_sources(by_source, max_sources)
     return JobRows(
         collection=collection,
@@ -112,8 +111,10 @@ def _fold_sources(
     by_source: Mapping[str, list[int]], max_sources: int, others: Sequence[int] = _NONE
 ) -> tuple[tuple[tuple[str, StateCounts], ...], int]:
     """Keep the first sources and add up the others. Returns the counts by source, and how many were added up."""
-    kept = dict(list(by_source.items())[:max_sources])
-    dropped = {source: counts for source, counts in by_source.items() if source not in kept}
+    kept, dropped = dict(by_source), {}
+    if len(kept) > max_sources:
+        kept = dict(islice(by_source.items(), max_sources))
+        dropped = {source: counts for source, counts in by_source.items() if source not in kept}
     if dropped or any(others):
         # Should somebody's source really read __other__, both are added up: one series, never two of one name.
         own = kept.get(OTHER, [0] * len(STATES))
@@ -128,6 +129,28 @@ def _rank(active: bool, outcome: OutcomeRow | None, now: float) -> int:  # noqa:
     if outcome is None:
         return 3
     return 1 if outcome.failing else 2 if outcome.overdue(now) else 3
+
+
+def _count(jobs: Iterable[Job]) -> dict[str, list[int]]:
+    """Return jobs per state by source, the sources in the order of their first jobs."""
+    by_source: dict[str, list[int]] = {}
+    for job in jobs:
+        counted = by_source.get(job.source)
+        if counted is None:
+            counted = by_source[job.source] = [0] * len(STATES)
+        counted[_INDEX[job.state]] += 1
+    return by_source
+
+
+def _newest(jobs: Iterable[Job]) -> Job:
+    try:
+        return max(jobs, key=_START_AND_ID)
+    except TypeError:  # one that has no start
+        return max(jobs, key=_age_key)
+
+
+_START_AND_ID: Final = attrgetter("start", "job_id")
+"""What :func:`_age_key` says where all jobs have a start, or none has; without a function of ours for each."""
 
 
 def _age_key(job: Job) -> tuple[float, int]:

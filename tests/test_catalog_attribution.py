@@ -20,7 +20,8 @@ def attribution(picture: Inventory | None = None) -> Attribution:
 
 
 def place(made: Attribution, each: Job) -> Collection:
-    return made.assign([each])[each.job_id]
+    made.assign([each])
+    return made.place(each)
 
 
 def test_a_name_that_lives_in_one_database() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Sequence
 
 import pytest
 from hypothesis import given
@@ -12,7 +13,7 @@ from exporter import errors
 from exporter.milvus.decode import ListingDecoder
 from exporter.milvus.difference import difference
 from exporter.milvus.pb import milvus_refresh_pb2 as pb
-from exporter.milvus.records import Record
+from exporter.milvus.records import Record, parsed
 
 NOW = 1_790_000_000.0
 
@@ -103,11 +104,14 @@ any_listing = st.one_of(unique, st.lists(a_record(), max_size=7))
 step = st.one_of(any_listing, st.sampled_from(["the same", "again, reversed", "a part", "start over"]))
 
 
-@given(st.lists(step, max_size=12), st.sampled_from([0, 2, 100]))
-def test_decoding_what_differs_says_what_decoding_everything_says(steps: list[list[Record] | str], most: int) -> None:
+@given(st.lists(step, max_size=12), st.sampled_from([0, 2, 100]), st.sampled_from([1, 3, 512]))
+def test_decoding_what_differs_says_what_decoding_everything_says(
+    steps: list[list[Record] | str], most: int, together: int
+) -> None:
     """Whatever comes between: repeated ids, half-written ends, parts, polls that broke off, many records at once."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("exporter.milvus.records._MOST_AT_ONCE", most)
+        patch.setattr("exporter.milvus.records._TOGETHER", together)
         both_ways(steps)
 
 
@@ -133,19 +137,17 @@ def test_what_has_not_changed_is_not_decoded_again() -> None:
     raw = [Record(job_id=n, state=pb.RefreshCompleted, end_time=5).SerializeToString() for n in range(1, 4)]
     decoder = ListingDecoder()
     decoder.whole_of_bytes(raw, NOW)
-    parsed: list[bytes] = []
+    looked_at: list[bytes] = []
 
-    class Watching:
-        @staticmethod
-        def FromString(record: bytes) -> Record:
-            parsed.append(record)
-            return Record.FromString(record)
+    def watching(records: Sequence[bytes]) -> Iterable[Record]:
+        looked_at.extend(records)
+        return parsed(records)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("exporter.milvus.records.Record", Watching)
+        patch.setattr("exporter.milvus.decode.parsed", watching)
         new = Record(job_id=9, state=pb.RefreshInProgress).SerializeToString()
         assert [job.job_id for job in decoder.whole_of_bytes([new, *raw[:2]], NOW + 30).changed] == [9]
-    assert parsed == [new]
+    assert looked_at == [new]
 
 
 def test_a_record_that_cannot_be_decoded_is_a_bad_response_and_forgets_nothing() -> None:

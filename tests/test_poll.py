@@ -326,7 +326,7 @@ def test_a_failed_poll(milvus: ScriptedMilvus, watching: Watching, error: errors
 
 STATIONS = {
     "decode": "exporter.milvus.decode.ListingDecoder.whole_of_bytes",
-    "a record": "exporter.milvus.decode._progress",
+    "a record": "exporter.milvus.decode.ordinary",
     "attribute": "exporter.catalog.Attribution.assign",
     "questions": "exporter.catalog.Attribution.questions",
     "settle": "exporter.catalog.Attribution.answer",

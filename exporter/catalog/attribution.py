@@ -108,22 +108,22 @@ class Attribution:
             return None
         return None if bearer.created is not None and 0 < moment < bearer.created else bearer.collection
 
-    def assign(self, jobs: Iterable[Job]) -> dict[int, Collection]:
-        """Return the collection of each job; for one that is still open, its name in an unknown database."""
-        placed: dict[int, Collection] = {}
+    def assign(self, jobs: Iterable[Job]) -> None:
+        """Find out whose jobs those are that are not settled yet, as far as that takes no question."""
+        settled = self._settled
         for job in jobs:
-            settled = self._settled.get(job.job_id)
-            if settled is not None:
-                placed[job.job_id] = settled[0]
-                continue
-            self._leave_open(job)
-            self._away.discard(job.job_id)
-            self._try(job.job_id)
-            placed[job.job_id] = self.place(job)
-        return placed
+            if job.job_id not in settled:
+                self._leave_open(job)
+                self._away.discard(job.job_id)
+                self._try(job.job_id)
+
+    def placed(self, jobs: Iterable[Job]) -> list[tuple[Job, Collection]]:
+        """Return jobs that have been assigned, each with its collection."""
+        settled = self._settled
+        return [(job, known[0] if (known := settled.get(job.job_id)) else self.place(job)) for job in jobs]
 
     def place(self, job: Job) -> Collection:
-        """Return the collection of a job that has been assigned."""
+        """Return the collection of a job that has been assigned; while it is open, its name in an unknown database."""
         settled = self._settled.get(job.job_id)
         if settled is not None:
             return settled[0]

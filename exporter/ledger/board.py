@@ -11,6 +11,7 @@ from exporter.model import Collection, Job
 class Group:
     """The listed jobs of one collection."""
 
+    collection: Collection
     jobs: dict[int, Job] = field(default_factory=dict)
     changed: dict[int, float] = field(default_factory=dict)
     """By job id, epoch seconds when we last saw the job, its state or its progress change."""
@@ -28,7 +29,7 @@ class Board:
         """When the last whole listing was, on the monotonic clock in seconds."""
         self.unlisted: frozenset[Collection] = frozenset()
         """Collections that the last poll could not list."""
-        self._where: dict[int, Collection] = {}
+        self._where: dict[int, Group] = {}
 
     def __len__(self) -> int:
         return len(self._where)
@@ -38,56 +39,59 @@ class Board:
 
     def put(self, job: Job, collection: Collection, now: float) -> None:
         """Set a job's record."""
-        former = self._where.get(job.job_id)
-        if former is not None and former != collection:
-            self.move(job.job_id, collection)
-        group = self.groups.get(collection)
-        if group is None:
-            group = self.groups[collection] = Group()
-        known = group.jobs.get(job.job_id)
+        job_id = job.job_id
+        group = self._where.get(job_id)
+        if group is None or group.collection != collection:
+            if group is not None:
+                self.move(job_id, collection)
+            group = self._where[job_id] = self.groups.get(collection) or self._begin(collection)
+        known = group.jobs.get(job_id)
         if known is None or known.state is not job.state or known.progress != job.progress:
-            group.changed[job.job_id] = now
-        group.jobs[job.job_id] = job
-        self._where[job.job_id] = collection
-        self.dirty.add(collection)
+            group.changed[job_id] = now
+        group.jobs[job_id] = job
+        self.dirty.add(group.collection)
 
     def job(self, job_id: int) -> tuple[Job, Collection]:
         """Return a listed job and where it is. Raises KeyError for an unknown id."""
-        collection = self._where[job_id]
-        return self.groups[collection].jobs[job_id], collection
+        group = self._where[job_id]
+        return group.jobs[job_id], group.collection
 
     def set_end(self, job_id: int, end: float) -> None:
         """Give an ended job the end that its record lacks."""
-        group = self.groups[self._where[job_id]]
+        group = self._where[job_id]
         group.jobs[job_id] = group.jobs[job_id]._replace(end=end, half_written=False)
 
     def remove(self, job_id: int) -> Collection | None:
         """Drop a job that has left the listing. Returns where it was."""
-        collection = self._where.pop(job_id, None)
-        if collection is None:
+        group = self._where.pop(job_id, None)
+        if group is None:
             return None
-        group = self.groups[collection]
         del group.jobs[job_id]
         del group.changed[job_id]
-        self.dirty.add(collection)
-        if not group.jobs:
-            del self.groups[collection]
-        return collection
+        self._changed(group)
+        return group.collection
 
     def move(self, job_id: int, to: Collection) -> Collection | None:
         """Move one job to another collection. Returns where it was, None for an unknown id."""
-        former = self._where.get(job_id)
-        if former is None or former == to:
-            return former
-        old = self.groups[former]
-        new = self.groups.setdefault(to, Group(listed=old.listed))
-        new.jobs[job_id] = old.jobs.pop(job_id)
-        new.changed[job_id] = old.changed.pop(job_id)
-        if not old.jobs:
-            del self.groups[former]
-        self._where[job_id] = to
-        self.dirty.update((former, to))
-        return former
+        old = self._where.get(job_id)
+        if old is None:
+            return None
+        if old.collection != to:
+            new = self._where[job_id] = self.groups.get(to) or self._begin(to, old.listed)
+            new.jobs[job_id] = old.jobs.pop(job_id)
+            new.changed[job_id] = old.changed.pop(job_id)
+            self._changed(old)
+            self._changed(new)
+        return old.collection
+
+    def _begin(self, collection: Collection, listed: float = float("-inf")) -> Group:
+        group = self.groups[collection] = Group(collection, listed=listed)
+        return group
+
+    def _changed(self, group: Group) -> None:
+        self.dirty.add(group.collection)
+        if not group.jobs:
+            del self.groups[group.collection]
 
     def all_ids(self) -> frozenset[int]:
         """Return the ids of all listed jobs."""

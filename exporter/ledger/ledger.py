@@ -40,7 +40,8 @@ class Ledger:
         self._unshown = {collection for collection, outcomes in memory.outcomes.items() if not outcomes.shown}
         self._next_sweep = float("-inf")
         """Epoch seconds before which no collection can have been idle for long enough, unless it has changed."""
-        self.board.dirty.update(memory.outcomes)
+        self.dirty: set[Collection] = set(memory.outcomes)
+        """Collections whose outcomes have changed; of their listed jobs the board knows."""
 
     def know(self, collections: Iterable[Collection]) -> None:
         """Begin to remember collections that the inventory shows: their counters stand at 0."""
@@ -94,7 +95,7 @@ class Ledger:
 
     def rename(self, old: Collection, new: Collection) -> None:
         """Keep everything of a collection under its new name."""
-        self.board.dirty.update((old, new))
+        self.dirty.update((old, new))
         for job_id in self.board.ids(old):
             self.board.move(job_id, new)
         for ended in self.memory.ended.values():
@@ -111,7 +112,7 @@ class Ledger:
     def forget_collection(self, collection: Collection) -> None:
         """Forget the outcomes of a collection that is known to be gone; its listed jobs stay as long as Milvus's."""
         if self.memory.outcomes.pop(collection, None) is not None:
-            self.board.dirty.add(collection)
+            self.dirty.add(collection)
             self._drop_empty_database(collection.database)
 
     def take_forgotten(self) -> frozenset[int]:
@@ -126,7 +127,8 @@ class Ledger:
         """
         all_of_them = all_of_them or now >= self._next_sweep
         memory = self.memory
-        for collection in list(memory.outcomes if all_of_them else self.board.dirty & memory.outcomes.keys()):
+        changed = memory.outcomes.keys() & (self.board.dirty | self.dirty)
+        for collection in list(memory.outcomes) if all_of_them else changed:
             outcomes = memory.outcomes[collection]
             known = exists(collection)
             # A job that could not be placed and left without having ended has left nothing.
@@ -146,7 +148,7 @@ class Ledger:
             outcomes = self.memory.outcomes.get(collection)
             if outcomes is not None and not outcomes.shown:
                 outcomes.shown = True
-                self.board.dirty.add(collection)
+                self.dirty.add(collection)
         self._unshown.clear()
         for totals in self.memory.databases.values():
             totals.shown = True
@@ -178,16 +180,17 @@ class Ledger:
         self, job: Job, collection: Collection, now: float, counts: Callable[[Collection], bool]
     ) -> Ended | None:
         self.board.put(job, collection, now)
-        self._missing.discard(job.job_id)
-        outcomes = self._outcomes(collection)
-        outcomes.seen = max(now, outcomes.seen)
-        known = self.memory.ended.get(job.job_id)
+        job_id, ended = job.job_id, job.state.ended
+        self._missing.discard(job_id)
+        outcomes = self.memory.outcomes.get(collection) or self._outcomes(collection)
+        outcomes.seen = max(outcomes.seen, now)
+        known = self.memory.ended.get(job_id)
         if known is not None:
-            if job.end is None and job.state.ended:
-                self.board.set_end(job.job_id, known.end)
+            if job.end is None and ended:
+                self.board.set_end(job_id, known.end)
             return None
-        if not job.state.ended:
-            self._half_written.pop(job.job_id, None)
+        if not ended:
+            self._half_written.pop(job_id, None)
             return None
         if job.half_written and job.job_id not in self._half_written:
             self._half_written[job.job_id] = counts(collection)
@@ -223,7 +226,7 @@ class Ledger:
         self.memory.ended[ended.job.job_id] = ended
         self._outcomes(ended.collection).add(ended)
         self._totals(ended)
-        self.board.dirty.add(ended.collection)
+        self.dirty.add(ended.collection)
 
     def _forget_ids(self, now: float) -> None:
         """Forget ids that a whole listing no longer has and whose end is older than Milvus's own memory."""
@@ -243,7 +246,7 @@ class Ledger:
         if outcomes is None:
             outcomes = self.memory.outcomes[collection] = Outcomes()
             self._unshown.add(collection)
-            self.board.dirty.add(collection)
+            self.dirty.add(collection)
             if self._counts(collection):
                 self.memory.databases.setdefault(collection.database, DatabaseTotals())
         return outcomes
@@ -255,7 +258,7 @@ class Ledger:
     def _hand_over(self, former: Collection, heirs: set[Collection], moved: list[Ended], rest: list[Ended]) -> None:
         outcomes = self.memory.outcomes.pop(former, None) or Outcomes()
         stays = bool(rest) or former in self.board.groups
-        self.board.dirty.update((former, *heirs))
+        self.dirty.update((former, *heirs))
         known = Outcomes.of(moved)
         if not former.collection_id and not stays and len(heirs) == 1 and outcomes.covers(known):
             # All that is known by id went one way: what is older, and has no id any more, goes with it. Not so from

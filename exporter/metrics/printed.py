@@ -6,7 +6,7 @@ from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 from exporter.metrics.text import encoded, number
 from exporter.pages import Pages
@@ -51,18 +51,16 @@ class _Text:
         running = tuple((row - first, line) for row, line in self.running if first <= row < last)
         return _Text(memoryview(self.text)[ends[first] : ends[last]], self.lengths[first:last], running)
 
-    def as_of(self, now: float) -> Iterator[bytes]:
-        """Yield the lines as of a moment, in epoch seconds, in pieces."""
-        text = bytes(self.text)
+    def as_of(self, now: float) -> bytes:
+        """Return the lines as of a moment, in epoch seconds."""
         if not self.running:
-            yield text
-            return
+            return bytes(self.text)
+        pieces: list[bytes | memoryview] = []
         begun, ends = 0, self.ends()
         for row, line in self.running:
-            yield text[begun : ends[row]]
-            yield line.line(now)
+            pieces += (self.text[begun : ends[row]], line.line(now))
             begun = ends[row]
-        yield text[begun:]
+        return b"".join((*pieces, self.text[begun:]))
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -84,14 +82,14 @@ class PrintedPages(Generic[Row]):
         self._pages: dict[int, _Page] = {}
 
     def columns(self, rows: Sequence[Row], now: float) -> list[list[bytes]]:
-        """Return the lines of all rows by family, in pieces. ``now`` in epoch seconds."""
+        """Return the lines of all rows by family, page by page. ``now`` in epoch seconds."""
         pages = {id(page): page for page in Pages.of(rows).pages}
         before = self._pages
         gone = [page for key, page in before.items() if key not in pages]
         known = {id(row): (page, n) for page in gone for n, row in enumerate(page.rows)}
         self._pages = {key: before.get(key) or self._printed(page, known) for key, page in pages.items()}
         columns = zip(*(page.columns for page in self._pages.values()), strict=True)
-        return [[piece for text in column for piece in text.as_of(now)] for column in columns]
+        return [[text.as_of(now) for text in column] for column in columns]
 
     def _printed(self, rows: tuple[Row, ...], known: Mapping[int, tuple[_Page, int]]) -> _Page:
         parts: list[Sequence[_Text]] = []
@@ -126,8 +124,15 @@ def _runs(places: Sequence[tuple[_Page, int] | None]) -> Iterator[tuple[_Page | 
 
 def _text(lines: Sequence[Line]) -> _Text:
     """Return what rows side by side add to one family."""
-    running = tuple((row, line) for row, line in enumerate(lines) if isinstance(line, Running))
-    pieces = [b"" if isinstance(line, Running) else encoded(line) for line in lines]
+    if Running in set(map(type, lines)):
+        running = tuple((row, line) for row, line in enumerate(lines) if isinstance(line, Running))
+    else:
+        running = ()
+    texts = ["" if isinstance(line, Running) else line for line in lines] if running else cast("Sequence[str]", lines)
+    text = "".join(texts)
+    if text.isascii():  # each character a byte: encoded at once, which is what takes the time
+        return _Text(encoded(text), array("I", map(len, texts)), running)
+    pieces = [encoded(each) for each in texts]
     return _Text(b"".join(pieces), array("I", map(len, pieces)), running)
 
 

@@ -19,7 +19,7 @@ from exporter.metrics import contract
 from exporter.metrics.contract import Metric
 from exporter.metrics.printed import Line, Lines, PrintedPages, Running
 from exporter.metrics.text import Format, encoded, escape, head, number
-from exporter.model import Collection, Job, State
+from exporter.model import Collection, Job
 from exporter.snapshot import OTHER, STATES, CollectionRow, DatabaseRow, JobRows, OutcomeRow, Snapshot, StateCounts
 
 _JOB_FAMILIES: Final = (
@@ -111,20 +111,30 @@ def _row_labels(place: Collection | tuple[str, str], source: str) -> str:
     return f'{_place_labels(place)},source="{escape(source)}"'
 
 
+_LABELS: Final = "\0"
+"""Where the labels go in a text that is the same for all rows. What is put in is not looked through again."""
+_COUNTS: Final = "".join(f'{contract.JOBS.name}{{{_LABELS},state="{state}"}} %d\n' for state in STATES)
+_STATE: Final = {
+    state: "".join(f'{contract.LAST_STATE.name}{{{_LABELS},state="{each}"}} {int(each is state)}\n' for each in STATES)
+    for state in STATES
+}
+
+
 def _count_lines(labels: str, counts: StateCounts) -> str:
-    name = contract.JOBS.name
-    return "".join(f'{name}{{{labels},state="{state}"}} {n}\n' for state, n in zip(STATES, counts, strict=True))
+    return (_COUNTS % counts).replace(_LABELS, labels)
 
 
 def _job_lines(row: JobRows) -> Lines:
-    counts = "".join(_count_lines(_row_labels(row.collection, source), counts) for source, counts in row.counts)
+    place = _place_labels(row.collection)
+    by_source = {source: f'{place},source="{escape(source)}"' for source, _ in row.counts}
+    counts = "".join([_count_lines(by_source[source], counts) for source, counts in row.counts])
     job = row.newest
     if job is None:
         return (counts,) + ("",) * (len(_JOB_FAMILIES) - 1)
-    labels = _row_labels(row.collection, job.source)
+    labels = by_source.get(job.source) or _row_labels(row.collection, job.source)
     return (
         counts,
-        _state_lines(labels, job.state),
+        _STATE[job.state].replace(_LABELS, labels),
         _gauge(contract.LAST_PROGRESS, labels, job.progress),
         _gauge(contract.LAST_CHANGE, labels, row.changed),
         _gauge(contract.LAST_START, labels, job.start),
@@ -132,11 +142,6 @@ def _job_lines(row: JobRows) -> Lines:
         _duration(labels, job),
         _gauge(contract.LAST_INFO, f"{labels},{_identity(job)}", 1),
     )
-
-
-def _state_lines(labels: str, state: State) -> str:
-    name = contract.LAST_STATE.name
-    return "".join(f'{name}{{{labels},state="{each}"}} {int(each is state)}\n' for each in STATES)
 
 
 def _identity(job: Job) -> str:

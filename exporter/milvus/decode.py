@@ -7,34 +7,15 @@ poll is not even decoded, and one that says the same never becomes a job: a poll
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Final, Literal
 
 from exporter.milvus.difference import Picked, Seen, difference, hashed, ids_after
-from exporter.milvus.pb import milvus_refresh_pb2 as pb
-from exporter.milvus.reasons import classify
 from exporter.milvus.records import Record, parsed
-from exporter.milvus.redact import SourceStyle, safe_reason, safe_source
-from exporter.model import FailureClass, Job, Problem, State
-
-Fingerprint = int | tuple[int, int, int, int, str]
-ReasonStyle = Literal["safe", "none"]
-
-_STATES: Final[dict[int, State]] = {
-    pb.RefreshPending: State.PENDING,
-    pb.RefreshInProgress: State.IN_PROGRESS,
-    pb.RefreshCompleted: State.COMPLETED,
-    pb.RefreshFailed: State.FAILED,
-}
-_ENDED: Final = frozenset({int(pb.RefreshCompleted), int(pb.RefreshFailed)})
-# Host clocks differ by seconds, in bad cases by hours. A stamp further ahead than this is no time at all.
-_MAX_AHEAD_SECONDS: Final = 86_400.0
-_MAX_KEPT_CHARS: Final = 1024
-"""Longer texts are cleaned each time: what is kept must stay small."""
+from exporter.milvus.redact import SourceStyle
+from exporter.milvus.translate import ENDED, Fingerprint, ReasonStyle, fingerprint, half_written, ordinary, translated
+from exporter.model import Job, Problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +56,7 @@ class ListingDecoder:
             records = list(parsed(listing))
             decoded = self.whole(records, now)
             self._unwritten = {
-                r.job_id: raw for r, raw in zip(records, listing, strict=True) if _half_written(_fingerprint(r))
+                r.job_id: raw for r, raw in zip(records, listing, strict=True) if half_written(fingerprint(r))
             }
             # With an id listed twice, what is known is not one record for one id.
             if decoded.total == len(listing):
@@ -101,22 +82,24 @@ class ListingDecoder:
         differs = difference(before.hashes, hashes)
         added = Picked(listing, differs.added)
         records, former = parsed(added), {(id_ := before.ids[place]): id_ for place in differs.removed}
-        # A job that has changed keeps its id as the object that it is everywhere: 32 bytes for each.
-        ids = ids_after(before, differs, (former.get(id_ := record.job_id, id_) for record in records))
-        arrived = {ids[place] for place in differs.added}
-        known = self._known
-        if len(arrived) < len(added) or any(id_ in known and id_ not in former for id_ in arrived):
+        listed = [record.job_id for record in records]
+        arrived, known = set(listed), self._known
+        # What is known and has not gone from its place stands in two.
+        if len(arrived) < len(added) or not known.keys() & arrived <= former.keys():
             return None
+        # A job that has changed keeps its id as the object that it is everywhere: 32 bytes for each.
+        listed = list(map(former.get, listed, listed))
         unwritten = {id_: raw for id_, raw in self._unwritten.items() if id_ not in former}
         problems: Counter[Problem] = Counter()
-        changed = [self._translate(r, _fingerprint(r), now, problems) for r in parsed(tuple(unwritten.values()))]
-        for place, record in zip(differs.added, records, strict=True):
-            print_ = _fingerprint(record)
-            half_written = _half_written(print_)
-            if half_written or known.get(ids[place]) != print_:
-                changed.append(self._translate(record, print_, now, problems, ids[place]))
-            if half_written:
-                unwritten[ids[place]] = listing[place]
+        changed = [self._translate(r, fingerprint(r), now, problems) for r in parsed(tuple(unwritten.values()))]
+        for place, job_id, record in zip(differs.added, listed, records, strict=True):
+            print_ = fingerprint(record)
+            if half_written(print_):
+                unwritten[job_id] = listing[place]
+            elif known.get(job_id) == print_:
+                continue
+            changed.append(self._translate(record, print_, now, problems, job_id))
+        ids = ids_after(before, differs, listed)
         self._unwritten, self._seen = unwritten, Seen(hashes, ids)
         gone = tuple(former.keys() - arrived)
         self._forget(gone)
@@ -136,8 +119,8 @@ class ListingDecoder:
         for record in records:
             job_id = record.job_id
             seen.add(job_id)
-            print_ = _fingerprint(record)
-            if known.get(job_id) != print_ or _half_written(print_):
+            print_ = fingerprint(record)
+            if known.get(job_id) != print_ or half_written(print_):
                 fresh.append((record, print_))
         if len(seen) < len(records):
             fresh = self._settle_duplicates(records, problems)
@@ -157,39 +140,22 @@ class ListingDecoder:
                 self._report(record.job_id, Problem.DUPLICATE_JOB_ID, problems)
             if other is None or _how_far(record) > _how_far(other):
                 best[record.job_id] = record
-        prints = ((record, _fingerprint(record)) for record in best.values())
-        return [(r, p) for r, p in prints if self._known.get(r.job_id) != p or _half_written(p)]
+        prints = ((record, fingerprint(record)) for record in best.values())
+        return [(r, p) for r, p in prints if self._known.get(r.job_id) != p or half_written(p)]
 
     def _translate(
         self, record: Record, print_: Fingerprint, now: float, problems: Counter[Problem], job_id: int | None = None
     ) -> Job:
         """Return the record in our words; ``job_id`` is its id as the object that others have of it."""
         job_id = record.job_id if job_id is None else job_id
-        again = self._known.get(job_id) == print_
+        job = ordinary(record, job_id, print_, now, self._source_style)
+        if job is None:
+            found: list[Problem] = []
+            again = self._known.get(job_id) == print_
+            job = translated(record, job_id, now, found, again=again, styles=(self._source_style, self._reason_style))
+            for problem in found:
+                self._report(job_id, problem, problems)
         self._known[job_id] = print_
-        found: list[Problem] = [] if job_id else [Problem.MISSING_JOB_ID]
-        state = _state(record.state, found)
-        start = _stamp(record.start_time, now, found)
-        end = _end(record.end_time, start, state, now, found)
-        half_written = _half_written(print_)
-        # At first sight Milvus may be about to write the end; at the second it is missing.
-        if state.ended and end is None and record.end_time == 0 and (again or not half_written):
-            found.append(Problem.ENDED_WITHOUT_END_TIME)
-        reason = record.reason
-        job = Job(
-            job_id,
-            sys.intern(record.collection_name),  # of one collection many jobs are remembered
-            state,
-            _progress(record.progress, found),
-            _source(record.external_source, self._source_style),
-            start,
-            end,
-            _failure_class(state, reason),
-            _reason(reason) if reason and self._reason_style == "safe" else "",
-            half_written,
-        )
-        for problem in found:
-            self._report(job_id, problem, problems)
         return job
 
     def _report(self, job_id: int, problem: Problem, problems: Counter[Problem]) -> None:
@@ -199,98 +165,7 @@ class ListingDecoder:
             problems[problem] += 1
 
 
-def _fingerprint(record: Record) -> Fingerprint:
-    """Return a few numbers that differ when the record says something new.
-
-    An ended job with its end written never changes again; an active or half-written one may still get a reason.
-    """
-    state, end = record.state, record.end_time
-    if state in _ENDED and end > 0:
-        return int(end * 8 + state)
-    return (int(state), record.progress, record.start_time, end, record.reason)
-
-
-def _half_written(print_: Fingerprint) -> bool:
-    # An impossible end is no missing one: nobody will write it anew, so there is nothing to wait for.
-    return isinstance(print_, tuple) and print_[0] == pb.RefreshFailed and print_[3] == 0 and not print_[4]
-
-
 def _how_far(record: Record) -> tuple[bool, int, int, int, int, str, str, str]:
     """Return what orders records of one job. A total order: a listing's own order must not decide."""
-    progress = (record.state in _ENDED, record.end_time, record.progress, int(record.state), record.start_time)
+    progress = (record.state in ENDED, record.end_time, record.progress, int(record.state), record.start_time)
     return (*progress, record.reason, record.external_source, record.collection_name)
-
-
-def _state(number: int, found: list[Problem]) -> State:
-    state = _STATES.get(number)  # an open enum: any int32 can stand here
-    if state is None:
-        found.append(Problem.UNKNOWN_STATE)
-        return State.UNKNOWN
-    return state
-
-
-_RATIOS: Final = tuple(percent / 100 for percent in range(101))
-"""Made once: most jobs stand at the same few."""
-
-
-def _progress(percent: int, found: list[Problem]) -> float:
-    if 0 <= percent <= 100:  # noqa: PLR2004
-        return _RATIOS[percent]
-    found.append(Problem.PROGRESS_OUT_OF_RANGE)
-    return 0.0 if percent < 0 else 1.0
-
-
-def _stamp(milliseconds: int, now: float, found: list[Problem]) -> float | None:
-    """Return epoch seconds; None for 0, which is "not set", and for what cannot be a time."""
-    if milliseconds == 0:
-        return None
-    if milliseconds < 0:
-        found.append(Problem.NEGATIVE_TIME)
-        return None
-    seconds = milliseconds / 1000
-    if seconds > now + _MAX_AHEAD_SECONDS:
-        found.append(Problem.TIME_OUT_OF_RANGE)
-        return None
-    return seconds
-
-
-def _end(milliseconds: int, start: float | None, state: State, now: float, found: list[Problem]) -> float | None:
-    if not state.ended:
-        # A state that is newer than us may well be one that ends.
-        if milliseconds != 0 and state is not State.UNKNOWN:
-            found.append(Problem.ACTIVE_WITH_END_TIME)
-        return None
-    end = _stamp(milliseconds, now, found)
-    if end is not None and start is not None and end < start:
-        found.append(Problem.END_BEFORE_START)
-        return start
-    return end
-
-
-def _failure_class(state: State, reason: str) -> FailureClass | None:
-    if state is State.FAILED or (reason and not state.ended):
-        return _class(reason)
-    return None
-
-
-# The jobs of one collection name one source, and one that keeps failing gives one reason: each is cleaned once.
-_once_each = lru_cache(maxsize=16_384)
-_clean_reason, _classified = _once_each(safe_reason), _once_each(classify)
-
-
-@_once_each
-def _clean_source(raw: str, style: SourceStyle) -> str:
-    source = safe_source(raw, style)
-    return sys.intern(raw if source == raw else source)  # one object, also with what the inventory has
-
-
-def _source(raw: str, style: SourceStyle) -> str:
-    return (_clean_source if len(raw) <= _MAX_KEPT_CHARS else safe_source)(raw, style)
-
-
-def _reason(raw: str) -> str:
-    return (_clean_reason if len(raw) <= _MAX_KEPT_CHARS else safe_reason)(raw)
-
-
-def _class(raw: str) -> FailureClass:
-    return (_classified if len(raw) <= _MAX_KEPT_CHARS else classify)(raw)

@@ -126,12 +126,10 @@ def _in_step(new: Sequence[Hashable], old: Sequence[Hashable], i: int, j: int) -
 def _step(new: Sequence[Hashable], old: Sequence[Hashable], i: int, j: int) -> tuple[int, int] | None:
     """Return how many records of each to pass over until both are in step again; None where that is not near."""
     for ahead in _AHEAD:
-        where: dict[Hashable, int] = {}
-        for n, record in enumerate(old[j : j + ahead]):
-            where.setdefault(record, n)
-        for n, record in enumerate(new[i : i + ahead]):
-            if record in where:
-                return n, where[record]
+        theirs, ours = old[j : j + ahead], new[i : i + ahead]
+        where = dict(zip(reversed(theirs), range(len(theirs) - 1, -1, -1), strict=True))  # the first of equal ones
+        if not where.keys().isdisjoint(ours):
+            return next((n, where[record]) for n, record in enumerate(ours) if record in where)
         if i + ahead >= len(new) and j + ahead >= len(old):
             return len(new) - i, len(old) - j  # nothing that is left is in both
     return None

@@ -93,7 +93,7 @@ class PollMemory:
         self, changed: Iterable[Job], gone: Iterable[int], now: float, monotonic: float
     ) -> tuple[Ended, ...]:
         """Enter a whole listing. Returns the jobs counted."""
-        counted = self.ledger.observe_whole([(job, self.attribution.place(job)) for job in changed], gone, now)
+        counted = self.ledger.observe_whole(self.attribution.placed(changed), gone, now)
         self.attribution.forget(self.ledger.take_forgotten())
         self.ledger.board.whole, self.ledger.board.unlisted = monotonic, frozenset()
         return counted
@@ -208,10 +208,11 @@ class PollMemory:
         rows = [(c, job_row(c, board, exists=exists(c), max_sources=most)) for c in dirty]
         self._jobs.update(rows)
         self._listed = _listed_anew(self._listed, dirty, board)
-        self._outcomes.update(dirty, self.ledger.memory)
+        self._outcomes.update(filter(self.keeps, self.ledger.dirty), self.ledger.memory)
         outdated = (c for c, row in rows if row is not None and self._is_outdated(c, row.newest))
         self._outdated.update(collection.collection_id for collection in outdated)
         board.dirty.clear()
+        self.ledger.dirty.clear()
 
     def _is_outdated(self, collection: Collection, newest: Job | None) -> bool:
         known = self.attribution.inventory.entries.get(collection.collection_id)

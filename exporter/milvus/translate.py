@@ -1,0 +1,196 @@
+"""One job record in our words: what it says that is impossible is repaired and named.
+
+What Milvus's fields mean: docs/milvus.md, "Impossible values".
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from functools import lru_cache, partial
+from typing import Final, Literal, cast
+
+from exporter.milvus.pb import milvus_refresh_pb2 as pb
+from exporter.milvus.reasons import classify
+from exporter.milvus.records import Record
+from exporter.milvus.redact import SourceStyle, safe_reason, safe_source
+from exporter.model import FailureClass, Job, Problem, State
+
+Fingerprint = int | tuple[int, int, int, int, str]
+ReasonStyle = Literal["safe", "none"]
+
+_STATES: Final[dict[int, State]] = {
+    pb.RefreshPending: State.PENDING,
+    pb.RefreshInProgress: State.IN_PROGRESS,
+    pb.RefreshCompleted: State.COMPLETED,
+    pb.RefreshFailed: State.FAILED,
+}
+_UNDER_WAY: Final = frozenset({int(pb.RefreshPending), int(pb.RefreshInProgress)})
+ENDED: Final = frozenset({int(pb.RefreshCompleted), int(pb.RefreshFailed)})
+# Host clocks differ by seconds, in bad cases by hours. A stamp further ahead than this is no time at all.
+_MAX_AHEAD_SECONDS: Final = 86_400.0
+_MAX_KEPT_CHARS: Final = 1024
+"""Longer texts are cleaned each time: what is kept must stay small."""
+_new_job: Final = cast("Callable[[tuple[object, ...]], Job]", partial(tuple.__new__, Job))
+"""The class itself goes through a function in Python, which takes as long as all the rest of it."""
+
+
+def fingerprint(record: Record) -> Fingerprint:
+    """Return a few numbers that differ when the record says something new.
+
+    An ended job with its end written never changes again; an active or half-written one may still get a reason.
+    """
+    state, end = record.state, record.end_time
+    if state in ENDED and end > 0:
+        return int(end * 8 + state)
+    return (int(state), record.progress, record.start_time, end, record.reason)
+
+
+def half_written(print_: Fingerprint) -> bool:
+    """Return whether Milvus has yet to write how a job has failed."""
+    # An impossible end is no missing one: nobody will write it anew, so there is nothing to wait for.
+    return isinstance(print_, tuple) and print_[0] == pb.RefreshFailed and print_[3] == 0 and not print_[4]
+
+
+def ordinary(record: Record, job_id: int, print_: Fingerprint, now: float, style: SourceStyle) -> Job | None:
+    """Return the job of a record that is under way or completed and says nothing odd; None for any other.
+
+    Most records are such, and each field that is read once less is a tenth of the whole.
+    """
+    if isinstance(print_, tuple):
+        state, progress, start, end, reason = print_
+        if end or state not in _UNDER_WAY:
+            return None
+        last = start
+    else:
+        end, state = divmod(print_, 8)
+        progress, start, reason = record.progress, record.start_time, record.reason
+        if state != pb.RefreshCompleted or start > end:
+            return None
+        last = end
+    if reason or not job_id or not 0 <= progress <= 100 or start <= 0 or last / 1000 > now + _MAX_AHEAD_SECONDS:  # noqa: PLR2004
+        return None
+    return _new_job((
+        job_id,
+        sys.intern(record.collection_name),
+        _STATES[state],
+        _RATIOS[progress],
+        _source(record.external_source, style),
+        start / 1000,
+        end / 1000 if end else None,
+        None,
+        "",
+        False,
+    ))  # fmt: skip
+
+
+def translated(
+    record: Record,
+    job_id: int,
+    now: float,
+    found: list[Problem],
+    *,
+    again: bool,
+    styles: tuple[SourceStyle, ReasonStyle],
+) -> Job:
+    """Return the job of any record, and add to ``found`` what had to be repaired. ``now`` in epoch seconds.
+
+    ``again`` says whether the last listing had the very same.
+    """
+    if not job_id:
+        found.append(Problem.MISSING_JOB_ID)
+    state = _state(record.state, found)
+    start = _stamp(record.start_time, now, found)
+    end = _end(record.end_time, start, state, now, found)
+    unwritten = half_written(fingerprint(record))
+    # At first sight Milvus may be about to write the end; at the second it is missing.
+    if state.ended and end is None and record.end_time == 0 and (again or not unwritten):
+        found.append(Problem.ENDED_WITHOUT_END_TIME)
+    reason, (source_style, reason_style) = record.reason, styles
+    return Job(
+        job_id,
+        sys.intern(record.collection_name),  # of one collection many jobs are remembered
+        state,
+        _progress(record.progress, found),
+        _source(record.external_source, source_style),
+        start,
+        end,
+        _failure_class(state, reason),
+        _reason(reason) if reason and reason_style == "safe" else "",
+        unwritten,
+    )
+
+
+def _state(number: int, found: list[Problem]) -> State:
+    state = _STATES.get(number)  # an open enum: any int32 can stand here
+    if state is None:
+        found.append(Problem.UNKNOWN_STATE)
+        return State.UNKNOWN
+    return state
+
+
+_RATIOS: Final = tuple(percent / 100 for percent in range(101))
+"""Made once: most jobs stand at the same few."""
+
+
+def _progress(percent: int, found: list[Problem]) -> float:
+    if 0 <= percent <= 100:  # noqa: PLR2004
+        return _RATIOS[percent]
+    found.append(Problem.PROGRESS_OUT_OF_RANGE)
+    return 0.0 if percent < 0 else 1.0
+
+
+def _stamp(milliseconds: int, now: float, found: list[Problem]) -> float | None:
+    """Return epoch seconds; None for 0, which is "not set", and for what cannot be a time."""
+    if milliseconds == 0:
+        return None
+    if milliseconds < 0:
+        found.append(Problem.NEGATIVE_TIME)
+        return None
+    seconds = milliseconds / 1000
+    if seconds > now + _MAX_AHEAD_SECONDS:
+        found.append(Problem.TIME_OUT_OF_RANGE)
+        return None
+    return seconds
+
+
+def _end(milliseconds: int, start: float | None, state: State, now: float, found: list[Problem]) -> float | None:
+    if not state.ended:
+        # A state that is newer than us may well be one that ends.
+        if milliseconds != 0 and state is not State.UNKNOWN:
+            found.append(Problem.ACTIVE_WITH_END_TIME)
+        return None
+    end = _stamp(milliseconds, now, found)
+    if end is not None and start is not None and end < start:
+        found.append(Problem.END_BEFORE_START)
+        return start
+    return end
+
+
+def _failure_class(state: State, reason: str) -> FailureClass | None:
+    if state is State.FAILED or (reason and not state.ended):
+        return _class(reason)
+    return None
+
+
+# The jobs of one collection name one source, and one that keeps failing gives one reason: each is cleaned once.
+_once_each = lru_cache(maxsize=16_384)
+_clean_reason, _classified = _once_each(safe_reason), _once_each(classify)
+
+
+@_once_each
+def _clean_source(raw: str, style: SourceStyle) -> str:
+    source = safe_source(raw, style)
+    return sys.intern(raw if source == raw else source)  # one object, also with what the inventory has
+
+
+def _source(raw: str, style: SourceStyle) -> str:
+    return (_clean_source if len(raw) <= _MAX_KEPT_CHARS else safe_source)(raw, style)
+
+
+def _reason(raw: str) -> str:
+    return (_clean_reason if len(raw) <= _MAX_KEPT_CHARS else safe_reason)(raw)
+
+
+def _class(raw: str) -> FailureClass:
+    return (_classified if len(raw) <= _MAX_KEPT_CHARS else classify)(raw)
