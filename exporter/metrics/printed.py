@@ -56,11 +56,11 @@ class _Text:
         if not self.running:
             return bytes(self.text)
         pieces: list[bytes | memoryview] = []
-        begun, ends = 0, self.ends()
+        begun, ends, text = 0, self.ends(), memoryview(self.text)
         for row, line in self.running:
-            pieces += (self.text[begun : ends[row]], line.line(now))
+            pieces += (text[begun : ends[row]], line.line(now))
             begun = ends[row]
-        return b"".join((*pieces, self.text[begun:]))
+        return b"".join((*pieces, text[begun:]))
 
 
 @dataclass(frozen=True, eq=False, slots=True)
