@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Collection as Several
 from dataclasses import replace
@@ -134,11 +135,11 @@ def _rank(active: bool, outcome: OutcomeRow | None, now: float) -> int:  # noqa:
 def _count(jobs: Iterable[Job]) -> dict[str, list[int]]:
     """Return jobs per state by source, the sources in the order of their first jobs."""
     by_source: dict[str, list[int]] = {}
-    for job in jobs:
-        counted = by_source.get(job.source)
-        if counted is None:
-            counted = by_source[job.source] = [0] * len(STATES)
-        counted[_INDEX[job.state]] += 1
+    for (source, state), count in Counter(map(_SOURCE_AND_STATE, jobs)).items():
+        columns = by_source.get(source)
+        if columns is None:
+            columns = by_source[source] = [0] * len(STATES)
+        columns[_INDEX[state]] = count
     return by_source
 
 
@@ -149,6 +150,7 @@ def _newest(jobs: Iterable[Job]) -> Job:
         return max(jobs, key=_age_key)
 
 
+_SOURCE_AND_STATE: Final = attrgetter("source", "state")
 _START_AND_ID: Final = attrgetter("start", "job_id")
 """What :func:`_age_key` says where all jobs have a start, or none has; without a function of ours for each."""
 

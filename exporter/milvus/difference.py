@@ -139,6 +139,8 @@ def _looked_up(
     new: Sequence[Hashable], old: Sequence[Hashable]
 ) -> tuple[Iterable[int], Iterable[int], Iterable[tuple[int, int]]]:
     """Return places in ``new`` alone, in ``old`` alone, and the two places of what is in both, whatever the order."""
+    if set(old).isdisjoint(new):
+        return range(len(new)), range(len(old)), ()
     had = {record: place for place, record in enumerate(old)}
     has = {record: place for place, record in enumerate(new)}
     if len(had) < len(old) or len(has) < len(new):  # a record that stands twice has no single counterpart
