@@ -32,6 +32,8 @@ class Exit(IntEnum):
     """The poll failed, or ``check`` has found something that keeps the daemon from working."""
     USAGE = 2
     """The command line or the configuration is at fault."""
+    INTERRUPTED = 130
+    """By Ctrl-C, before there was an answer: as a shell has it."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -57,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"{PROGRAM}: {fault}", file=sys.stderr)
         return Exit.USAGE
     except KeyboardInterrupt:
-        return Exit.GOOD
+        return Exit.INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has gone; Python would complain once more while it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from peers.exporter import command_line
 from peers.many import Configured, Silent, Slow
 from peers.parts import ROOT
 from peers.pymilvus_server import LIST_JOBS, PymilvusServer, databases, job
@@ -143,6 +145,21 @@ def test_an_end_before_anything_has_begun_is_an_end(tmp_path: Path) -> None:
         with daemon:
             code, took = stopped(daemon)
             assert (code, took < 2) == (0, True)
+
+
+@pytest.mark.parametrize("command", ["once", "check"])
+def test_a_command_that_is_interrupted_has_not_succeeded(command: str) -> None:
+    """``once && deploy`` must not go on because somebody has lost patience with a Milvus that hangs."""
+    with Silent() as silent:
+        flags = [command, "--milvus.uri", silent.uri, "--poll.interval", "60s", "--poll.timeout", "50s"]
+        asking = subprocess.Popen(
+            [*command_line(), *flags], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        )
+        with silent.accept():
+            asking.send_signal(signal.SIGINT)
+            _, said = asking.communicate(timeout=30)
+    assert asking.returncode == 130
+    assert b"Traceback" not in said
 
 
 HANGING_DISK = """

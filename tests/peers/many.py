@@ -73,6 +73,11 @@ class Silent:
     def __exit__(self, *_: object) -> None:
         self._socket.close()
 
+    def accept(self) -> socket.socket:
+        """Wait for a caller, who is told nothing."""
+        self._socket.settimeout(20)
+        return self._socket.accept()[0]
+
 
 class Slow:
     """Somebody who asks for a path and reads the answer only when told to. Use as a context manager."""
