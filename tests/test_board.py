@@ -90,7 +90,9 @@ def test_every_change_marks_its_collections() -> None:
 def test_an_end_that_the_record_lacks_is_filled_in() -> None:
     board = Board()
     board.put(no_end(1, State.FAILED, half_written=True), DOCS, NOON)
+    board.dirty.clear()
     board.set_end(1, NOON + 30)
+    assert board.dirty == {DOCS}
     made, _ = board.job(1)
     assert made.end == NOON + 30
     assert not made.half_written

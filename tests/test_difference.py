@@ -150,6 +150,14 @@ def test_what_has_not_changed_is_not_decoded_again() -> None:
     assert looked_at == [new]
 
 
+def test_a_half_written_job_that_has_gone_from_a_listing_by_name_does_not_come_again() -> None:
+    decoder = ListingDecoder()
+    decoder.whole_of_bytes([Record(job_id=7, state=pb.RefreshFailed, start_time=5).SerializeToString()], NOW)
+    assert decoder.part([], NOW + 30, [7]).gone == (7,)
+    after = decoder.whole_of_bytes([], NOW + 60)
+    assert (after.changed, after.gone) == ((), ())
+
+
 def test_a_record_that_cannot_be_decoded_is_a_bad_response_and_forgets_nothing() -> None:
     good = [Record(job_id=n, state=pb.RefreshCompleted, end_time=5).SerializeToString() for n in range(1, 4)]
     decoder = ListingDecoder()

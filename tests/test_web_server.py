@@ -737,6 +737,54 @@ def test_stop_twice_and_stop_before_start_are_harmless(run: Run) -> None:
     run(test)
 
 
+def test_two_stops_at_once_are_harmless(run: Run) -> None:
+    async def test() -> None:
+        gate = Gate()
+        server = Server(app(gate), ["127.0.0.1:0"], BOUNDS)
+        await server.start()
+        port = int(server.addresses[0].rpartition(":")[2])
+        async with connected(port) as busy:
+            busy.send(GET)
+            await gate.entered.acquire()
+            first = asyncio.create_task(server.stop(GUARD))
+            while server._listeners[0].socket.fileno() >= 0:  # noqa: ASYNC110  # the loop itself closes it
+                await asyncio.sleep(0)
+            second = asyncio.create_task(server.stop(GUARD))
+            gate.open.set()
+            assert await busy.status() == 200
+            await asyncio.gather(first, second)
+
+    run(test)
+
+
+def test_an_address_that_somebody_else_takes_between_binding_and_listening_is_an_error(
+    run: Run, tmp_path: Path
+) -> None:
+    """uvloop says nothing of it."""
+
+    async def test() -> None:
+        server = Server(app(), [f"unix:{tmp_path}/a.sock", "127.0.0.1:0"], BOUNDS)
+        listen, taken = server._listen, []
+
+        async def beaten(listener: Any, security: Any) -> Any:
+            if not listener.path:
+                other = socket.socket()
+                other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                other.bind(listener.socket.getsockname())
+                other.listen()
+                taken.append(other)
+            return await listen(listener, security)
+
+        server._listen = beaten  # type: ignore[method-assign]
+        with pytest.raises(OSError, match="in use"):
+            await server.start()
+        taken[0].close()
+        assert server.addresses == ()
+
+    run(test)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_taken_port_is_a_usage_error_and_nothing_listens(run: Run, tmp_path: Path) -> None:
     async def test() -> None:
         async with serving() as port:

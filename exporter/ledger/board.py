@@ -60,6 +60,7 @@ class Board:
         """Give an ended job the end that its record lacks."""
         group = self._where[job_id]
         group.jobs[job_id] = group.jobs[job_id]._replace(end=end, half_written=False)
+        self.dirty.add(group.collection)
 
     def remove(self, job_id: int) -> Collection | None:
         """Drop a job that has left the listing. Returns where it was."""

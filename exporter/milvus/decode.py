@@ -111,7 +111,7 @@ class ListingDecoder:
             self._reported.pop(job_id, None)
 
     def _decode(self, records: Sequence[Record], now: float, scope: frozenset[int] | None) -> Decoded:
-        self._seen = None
+        self._seen, self._unwritten = None, {}
         problems: Counter[Problem] = Counter()
         seen: set[int] = set()
         fresh: list[tuple[Record, Fingerprint]] = []

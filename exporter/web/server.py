@@ -7,7 +7,9 @@ process when it cannot listen (docs/decisions/0004-http-server.md). What it does
 from __future__ import annotations
 
 import asyncio
+import errno
 import math
+import os
 import select
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, cast
@@ -66,6 +68,7 @@ class Server:
         try:
             for listener in self._listeners:
                 self._servers.append(await self._listen(listener, self._security))
+                _require_open(listener)
         except OSError:
             await self.stop(0)
             raise
@@ -98,7 +101,8 @@ class Server:
         """
         waiting = select.poll()
         for listener in self._listeners:
-            waiting.register(listener.socket, select.POLLIN)
+            if listener.socket.fileno() >= 0:  # not closed by another stop
+                waiting.register(listener.socket, select.POLLIN)
         quiet = 0
         for _ in range(self._bounds.backlog):  # a flood does not hold up the stop
             quiet = 0 if any(event & select.POLLIN for _, event in waiting.poll(0)) else quiet + 1
@@ -143,6 +147,12 @@ class Server:
             task.cancel()
         if self._state.tasks:
             await asyncio.wait(self._state.tasks, timeout=1.0)
+
+
+def _require_open(listener: Listener) -> None:
+    """Raise OSError for a socket that uvloop has closed without a word: somebody else listens there by now."""
+    if listener.socket.fileno() < 0:
+        raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
 
 
 def _guarded(app: Application, security: Security) -> Application:

@@ -26,7 +26,7 @@ PATHS = (
 # The faults of ours: an exception that holds what it was given, from the middle of the decoding and from the rows.
 BROKEN = """
 from exporter import summary
-from exporter.milvus import decode
+from exporter.milvus import translate
 def broken(*given, **named):
     raise ValueError(given, named, "hunter2canary1000")
 {} = broken
@@ -112,7 +112,7 @@ def test_no_command_shows_a_secret_of_the_corpus(world: PymilvusServer, command:
         no_secret(done.stdout + done.stderr, f"{command} on an error")
 
 
-@pytest.mark.parametrize("place", ["decode._class", "decode._state", "summary.job_rows"])
+@pytest.mark.parametrize("place", ["translate._class", "translate._state", "summary.job_rows"])
 @pytest.mark.parametrize("log_format", ["text", "json"])
 def test_a_fault_of_our_own_tells_its_place_and_no_secret(world: PymilvusServer, place: str, log_format: str) -> None:
     line = [sys.executable, "-c", BROKEN.format(place) + MAIN, "once", "--milvus.uri", world.uri]

@@ -11,7 +11,6 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from peers.exporter import command_line
 from peers.many import Configured, Silent, Slow
 from peers.parts import ROOT
 from peers.pymilvus_server import LIST_JOBS, PymilvusServer, databases, job
@@ -147,17 +146,28 @@ def test_an_end_before_anything_has_begun_is_an_end(tmp_path: Path) -> None:
             assert (code, took < 2) == (0, True)
 
 
+# A shell lets what it starts in the background ignore SIGINT, and that is handed down to here.
+INTERRUPTIBLE = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from exporter.cli import main
+sys.exit(main())
+"""
+
+
 @pytest.mark.parametrize("command", ["once", "check"])
 def test_a_command_that_is_interrupted_has_not_succeeded(command: str) -> None:
     """``once && deploy`` must not go on because somebody has lost patience with a Milvus that hangs."""
     with Silent() as silent:
         flags = [command, "--milvus.uri", silent.uri, "--poll.interval", "60s", "--poll.timeout", "50s"]
-        asking = subprocess.Popen(
-            [*command_line(), *flags], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-        )
-        with silent.accept():
-            asking.send_signal(signal.SIGINT)
-            _, said = asking.communicate(timeout=30)
+        command_line = [sys.executable, "-c", INTERRUPTIBLE, *flags]
+        with subprocess.Popen(command_line, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as asking:
+            try:
+                with silent.accept():
+                    asking.send_signal(signal.SIGINT)
+                    _, said = asking.communicate(timeout=30)
+            finally:
+                asking.kill()
     assert asking.returncode == 130
     assert b"Traceback" not in said
 
