@@ -32,8 +32,9 @@ def test_the_quick_way_says_what_the_careful_way_says_and_leaves_it_whatever_is_
         for name, value in zip(FIELDS, values, strict=True):
             setattr(record, name, value)
         style, found = styles[number % 3], list[Problem]()
-        careful = translated(record, record.job_id, NOW, found, again=False, styles=(style, "safe"))
-        quick = ordinary(record, record.job_id, fingerprint(record), NOW, style)
+        print_ = fingerprint(record)
+        careful = translated(record, record.job_id, print_, NOW, found, again=False, styles=(style, "safe"))
+        quick = ordinary(record, record.job_id, print_, NOW, style)
         assert quick is None or (type(quick) is Job and not found and quick == careful), values
 
 

@@ -127,8 +127,8 @@ class Ledger:
         """
         all_of_them = all_of_them or now >= self._next_sweep
         memory = self.memory
-        changed = memory.outcomes.keys() & (self.board.dirty | self.dirty)
-        for collection in list(memory.outcomes) if all_of_them else changed:
+        known_here = memory.outcomes.keys()
+        for collection in list(known_here) if all_of_them else known_here & (self.board.dirty | self.dirty):
             outcomes = memory.outcomes[collection]
             known = exists(collection)
             # A job that could not be placed and left without having ended has left nothing.

@@ -152,7 +152,9 @@ class ListingDecoder:
         if job is None:
             found: list[Problem] = []
             again = self._known.get(job_id) == print_
-            job = translated(record, job_id, now, found, again=again, styles=(self._source_style, self._reason_style))
+            job = translated(
+                record, job_id, print_, now, found, again=again, styles=(self._source_style, self._reason_style)
+            )
             for problem in found:
                 self._report(job_id, problem, problems)
         self._known[job_id] = print_

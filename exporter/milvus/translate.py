@@ -87,6 +87,7 @@ def ordinary(record: Record, job_id: int, print_: Fingerprint, now: float, style
 def translated(
     record: Record,
     job_id: int,
+    print_: Fingerprint,
     now: float,
     found: list[Problem],
     *,
@@ -102,7 +103,7 @@ def translated(
     state = _state(record.state, found)
     start = _stamp(record.start_time, now, found)
     end = _end(record.end_time, start, state, now, found)
-    unwritten = half_written(fingerprint(record))
+    unwritten = half_written(print_)
     # At first sight Milvus may be about to write the end; at the second it is missing.
     if state.ended and end is None and record.end_time == 0 and (again or not unwritten):
         found.append(Problem.ENDED_WITHOUT_END_TIME)

@@ -155,11 +155,12 @@ sys.exit(main())
 """
 
 
-@pytest.mark.parametrize("command", ["once", "check"])
+@pytest.mark.parametrize("command", ["once", "check", "health"])
 def test_a_command_that_is_interrupted_has_not_succeeded(command: str) -> None:
     """``once && deploy`` must not go on because somebody has lost patience with a Milvus that hangs."""
     with Silent() as silent:
         flags = [command, "--milvus.uri", silent.uri, "--poll.interval", "60s", "--poll.timeout", "50s"]
+        flags += ["--web.listen-address", silent.uri.removeprefix("http://")]  # whom `health` asks
         command_line = [sys.executable, "-c", INTERRUPTIBLE, *flags]
         with subprocess.Popen(command_line, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as asking:
             try:
