@@ -15,7 +15,7 @@ from exporter.milvus.pb.listing_view_pb2 import ListingView
 Record = pb.RefreshExternalCollectionJobInfo
 
 _TOGETHER: Final = 512
-"""Records decoded at once: a message of their own for each costs seven times as much."""
+"""Records decoded at once: a message of their own for each costs three times as much."""
 _MOST_AT_ONCE: Final = 16_384
 """Decoded records kept side by side; a first listing can have a million."""
 
