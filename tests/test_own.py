@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import gzip
 import platform
-from dataclasses import replace
+from dataclasses import fields, replace
+from functools import partial
 
 import pytest
 from golden.grammar import samples
@@ -213,3 +214,33 @@ def test_the_process_is_shown_in_the_form_that_is_asked_for(accept: str, encodin
     assert body.encoding == encoding
     assert (body.content_type.startswith("application/openmetrics"), text.endswith(b"\n# EOF\n")) == (bool(accept),) * 2
     assert b"process_cpu_seconds_total" in text
+
+
+@pytest.mark.parametrize("format_", Format)
+def test_what_has_been_printed_before_is_printed_anew_where_anything_of_it_has_changed(format_: Format) -> None:
+    """Most says at each poll what it has said before and is not printed again; the text is that of a first time."""
+    publication = ACCOUNT.publication
+    polled = PollOutcome(NOW, 1.5, up=True, problems={Problem.MISSING_JOB_ID: 2})
+    failed = PollOutcome(NOW + 1, 0.2, up=False, kinds=("timeout",))
+    parts: list[dict[str, object]] = [
+        {"publication": replace(publication, account=publication.account.after(polled))},
+        {"publication": replace(publication, account=publication.account.after(polled).after(failed))},
+        {"publication": replace(publication, account=replace(publication.account, skipped=3))},
+        {"publication": replace(publication, account=replace(publication.account, partial=True))},
+        *({"publication": replace(publication, snapshot=Snapshot(NOW, **{name: 7}))} for name in
+          ("listed_jobs", "collections_folded", "sources_folded")),
+        {"stale": False}, {"poll_interval": 15.0}, {"job_timeout": 60.0}, {"job_retention": 7200.0},
+        {"config_loaded": NOW}, {"config_loaded": 0.0}, {"config_good": False}, {"revision": "0123abc"},
+        {"alone": False}, {"inventory_last_success": NOW}, {"inventory_errors": {KINDS[0]: 2}}, {"state": None},
+        {"state": StateAccount(ok=False)}, {"state": StateAccount(last_write=NOW)}, {"state": StateAccount(errors=1)},
+    ]  # fmt: skip
+    accounts = [replace(ACCOUNT, **changes) for changes in (*parts, {}, *reversed(parts))]  # type: ignore[arg-type]
+    coming = iter(accounts)
+    own = OwnMetrics(lambda: next(coming), process=False)
+    texts = set()
+    for account in accounts:
+        text = own.render(format_)
+        assert text == OwnMetrics(partial(lambda same: same, account), process=False).render(format_)
+        texts.add(text)
+    assert len(texts) == len(parts) + 1
+    assert {name for changes in parts for name in changes} == {field.name for field in fields(Account)}

@@ -49,8 +49,7 @@ class Attribution:
             return {}, {}
         before, self.inventory = self.inventory, inventory
         self._asked.clear()
-        held = {collection for collection, _, _ in self._settled.values()}
-        self._formers &= held
+        self._formers &= (held := {collection for collection, _, _ in self._settled.values()})
         renames = renamed(before, inventory, held)
         for job_id, job in self._open.items():
             if job.former in renames:
@@ -78,7 +77,7 @@ class Attribution:
         return not 0 < start < (taker.created or 0.0)
 
     def restore(self, placed: Iterable[tuple[Job, Collection]]) -> None:
-        """Take over answers from before a restart, as far as they name a database: the others are still open."""
+        """Take over answers from before a restart, as far as they name a database: the others are open."""
         for job, collection in placed:
             if collection.database:
                 self._settled[job.job_id] = (collection, job.start or 0.0, job.name)
@@ -110,28 +109,30 @@ class Attribution:
 
     def assign(self, jobs: Iterable[Job]) -> None:
         """Find out whose jobs those are that are not settled yet, as far as that takes no question."""
-        settled = self._settled
         for job in jobs:
-            if job.job_id not in settled:
+            if job.job_id not in self._settled:
                 self._leave_open(job)
                 self._away.discard(job.job_id)
                 self._try(job.job_id)
 
     def placed(self, jobs: Iterable[Job]) -> list[tuple[Job, Collection]]:
         """Return jobs that have been assigned, each with its collection."""
-        settled = self._settled
-        return [(job, known[0] if (known := settled.get(job.job_id)) else self.place(job)) for job in jobs]
+        known = self._settled
+        return [(job, here[0] if (here := known.get(job.job_id)) else self.place(job)) for job in jobs]
 
     def place(self, job: Job) -> Collection:
         """Return the collection of a job that has been assigned; while it is open, its name in an unknown database."""
-        settled = self._settled.get(job.job_id)
-        if settled is not None:
-            return settled[0]
-        return self._open[job.job_id].former or Collection("", job.name)
+        known = self._settled.get(job.job_id)
+        return known[0] if known else self._open[job.job_id].former or Collection("", job.name)
 
     def ids(self) -> frozenset[int]:
         """Return the ids of all jobs remembered here."""
         return frozenset((*self._settled, *self._open))
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether of any job it is not known where it belongs."""
+        return len(self._open) > 0
 
     def miss(self, job_ids: Iterable[int]) -> None:
         """Note jobs that a listing lacks; they may come back."""
@@ -263,8 +264,7 @@ class Attribution:
         if candidates == self._named(job) and self._disowned.get(job_id) != candidates:
             # An alias may have been pointed elsewhere before we saw the job. Ask the others too, next time.
             self._disowned[job_id] = candidates
-            candidates = self._candidates(job_id, job)
-            if candidates:
+            if candidates := self._candidates(job_id, job):
                 return
         if job.former is not None:
             self._settle(job_id, job.former)

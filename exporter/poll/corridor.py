@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from exporter import errors, heap
 from exporter.catalog import InventoryReader
 from exporter.clock import Clock
-from exporter.ledger import Ended, Memory
-from exporter.model import Collection, Job
+from exporter.ledger import Memory
+from exporter.model import Collection
 from exporter.poll.ask import Deadline, JobSource, list_by_name, rotated
-from exporter.poll.memory import PollMemory
+from exporter.poll.memory import Entered, PollMemory
 from exporter.poll.report import Report
 from exporter.store import PollOutcome, Store
 
@@ -69,8 +69,7 @@ class Corridor:
         failure: errors.MilvusError | None = None
         snapshot = self._refused = None
         try:
-            counted = await self._walk(started, begun)
-            snapshot = await _in_thread(self._memory.snapshot, started, begun)
+            counted, snapshot = await self._walk(started, begun)
             # Before it is published: a count that somebody has seen must not be taken back by a kill.
             await self._save(started)
             self._report.ended(counted)
@@ -124,8 +123,8 @@ class Corridor:
         else:
             self._report.state(None)
 
-    async def _walk(self, now: float, begun: float) -> tuple[Ended, ...]:
-        """Ask and remember. Returns the jobs counted."""
+    async def _walk(self, now: float, begun: float) -> Entered:
+        """Ask, remember and summarise."""
         deadline = Deadline(self._clock, begun + self._settings.poll.timeout)
         first_pass = self._begin_first_pass()
         try:
@@ -137,31 +136,29 @@ class Corridor:
             await self._finish(first_pass)
             return await self._list_parts(refused, now, begun, deadline)
         await self._finish(first_pass)
-        changed, gone = await self._decode(listing, now, deadline, just_read=first_pass is not None)
-        del listing  # by far the largest thing in memory
-        return await _in_thread(self._memory.remember_whole, changed, gone, now, begun)
-
-    async def _decode(
-        self, listing: Sequence[bytes], now: float, deadline: Deadline, *, just_read: bool
-    ) -> tuple[tuple[Job, ...], tuple[int, ...]]:
-        """Decode a whole listing and find out whose jobs they are. Returns what has changed, and the ids that left."""
-        memory = self._memory
         await self._adopt()
-        changed, gone = await _in_thread(memory.decode_whole, listing, now)
+        taken = await _in_thread(self._memory.take_whole, listing, now, begun)
+        del listing  # by far the largest thing in memory
+        if isinstance(taken, Entered):  # in one go, as nearly always: each change of thread costs a small poll a tenth
+            self._asked_names = frozenset()
+            return taken
+        await self._settle_doubts(deadline, just_read=first_pass is not None)
+        return await _in_thread(self._memory.enter_whole, taken, now, begun)
+
+    async def _settle_doubts(self, deadline: Deadline, *, just_read: bool) -> None:
+        """Find out, as far as that can be done now, whose jobs those are that could not be placed."""
+        memory = self._memory
         await self._look_up_unknown_names(deadline, just_read=just_read)
         questions = memory.attribution.questions()
         if questions:
             found = await list_by_name(self._source, questions, deadline)
             await _in_thread(memory.settle, found.listed, found.gone)
-        return changed, gone
 
     async def _adopt(self) -> None:
         if self._reader is not None and self._reader.latest is not self._memory.attribution.inventory:
             await _in_thread(self._memory.adopt, self._reader.latest)
 
-    async def _list_parts(
-        self, refused: errors.MilvusError, now: float, begun: float, deadline: Deadline
-    ) -> tuple[Ended, ...]:
+    async def _list_parts(self, refused: errors.MilvusError, now: float, begun: float, deadline: Deadline) -> Entered:
         """List the known collections one by one. Raises the refusal where not one of them can be listed."""
         await self._adopt()
         known = self._known_collections()
@@ -170,7 +167,7 @@ class Corridor:
         self._next_part = (self._next_part + found.asked) % max(1, len(known))
         if not found.listed:
             raise refused
-        return await _in_thread(self._memory.remember_parts, found.listed, known, now, begun)
+        return await _in_thread(self._memory.enter_parts, found.listed, known, now, begun)
 
     def _known_collections(self) -> list[Collection]:
         inventory = self._memory.attribution.inventory

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from exporter import summary
 from exporter.catalog import Attribution, Inventory
@@ -19,6 +19,21 @@ from exporter.snapshot import CollectionRow, JobRows, Snapshot
 
 if TYPE_CHECKING:
     from exporter.config import Settings
+
+
+class Entered(NamedTuple):
+    """What a poll has brought."""
+
+    counted: tuple[Ended, ...]
+    """The jobs that it is the first to count."""
+    snapshot: Snapshot
+
+
+class Taken(NamedTuple):
+    """A whole listing in our words: somebody has to be asked whose jobs some of these are."""
+
+    changed: tuple[Job, ...]
+    gone: tuple[int, ...]
 
 
 class PollMemory:
@@ -78,8 +93,8 @@ class PollMemory:
         self._take_home()
         self.ledger.know(entry.collection for entry in inventory.external)
 
-    def decode_whole(self, listing: Sequence[bytes], now: float) -> tuple[tuple[Job, ...], tuple[int, ...]]:
-        """Return new or changed jobs and the ids that are no longer listed; attributes as far as possible.
+    def take_whole(self, listing: Sequence[bytes], now: float, monotonic: float) -> Taken | Entered:
+        """Decode a listing of everything, and enter it where its jobs' collections are beyond doubt.
 
         Raises :class:`exporter.errors.BadResponse` for a record that cannot be decoded.
         """
@@ -87,21 +102,21 @@ class PollMemory:
         self._problems.update(decoded.problems)
         self.attribution.miss(decoded.gone)
         self.attribution.assign(decoded.changed)
-        return decoded.changed, decoded.gone
+        taken = Taken(decoded.changed, decoded.gone)
+        return taken if self.attribution.in_doubt else self.enter_whole(taken, now, monotonic)
 
-    def remember_whole(
-        self, changed: Iterable[Job], gone: Iterable[int], now: float, monotonic: float
-    ) -> tuple[Ended, ...]:
-        """Enter a whole listing. Returns the jobs counted."""
+    def enter_whole(self, taken: Taken, now: float, monotonic: float) -> Entered:
+        """Remember a whole listing, and summarise."""
+        changed, gone = taken
         counted = self.ledger.observe_whole(self.attribution.placed(changed), gone, now)
         self.attribution.forget(self.ledger.take_forgotten())
         self.ledger.board.whole, self.ledger.board.unlisted = monotonic, frozenset()
-        return counted
+        return Entered(counted, self.snapshot(now, monotonic))
 
-    def remember_parts(
+    def enter_parts(
         self, parts: Mapping[Collection, Sequence[Record]], known: Iterable[Collection], now: float, monotonic: float
-    ) -> tuple[Ended, ...]:
-        """Enter listings by name, of ``known`` those that could be had. Returns the jobs counted."""
+    ) -> Entered:
+        """Remember listings by name, of ``known`` those that could be had, and summarise."""
         board = self.ledger.board
         self.settle(parts, frozenset())
         counted: list[Ended] = []
@@ -116,7 +131,7 @@ class PollMemory:
                 board.groups[collection].listed = monotonic
         listed = {collection[:2] for collection in parts}
         board.unlisted = frozenset(c for c in (*known, *board.groups) if c[:2] not in listed)
-        return tuple(counted)
+        return Entered(tuple(counted), self.snapshot(now, monotonic))
 
     def settle(self, answers: Mapping[Collection, Sequence[Record]], denied: frozenset[Collection]) -> None:
         """Settle open jobs by what listings by name have shown. Without a database that says too little for life."""

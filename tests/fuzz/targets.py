@@ -36,7 +36,7 @@ from exporter.milvus.pb import milvus_refresh_pb2 as pb
 from exporter.milvus.reasons import classify, strip_wrappers
 from exporter.milvus.redact import MAX_REASON_CHARS, MAX_SOURCE_BYTES, safe_reason, safe_source
 from exporter.model import FailureClass, Job
-from exporter.poll.memory import PollMemory
+from exporter.poll.memory import PollMemory, Taken
 
 WORDS_AROUND = (
     *(
@@ -151,8 +151,9 @@ def decode(data: bytes) -> None:
     for raw in (data[:cut], data[cut:]):
         now += 30
         with contextlib.suppress(errors.BadResponse):
-            changed, gone = memory.decode_whole(records(raw), now)
-            memory.remember_whole(changed, gone, now, now)
+            taken = memory.take_whole(records(raw), now, now)
+            if isinstance(taken, Taken):
+                memory.enter_whole(taken, now, now)
     snapshot = memory.snapshot(now, now)
     thorough = len(data) % 8 == 0
     if not thorough:
