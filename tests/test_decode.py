@@ -325,13 +325,14 @@ def test_each_change_of_an_active_job_comes_through(later: Record) -> None:
 
 
 @pytest.mark.parametrize("first", [record(), failed()])
-def test_an_ended_job_never_comes_again_whatever_its_text_says(first: Record) -> None:
+def test_an_ended_job_comes_again_only_where_it_says_something_else(first: Record) -> None:
     decoder = ListingDecoder()
     decoder.whole([first], NOW)
     later = Record()
     later.CopyFrom(first)
     later.reason, later.progress = "other words", 3
-    assert decoder.whole([later], NOW + 30).changed == ()
+    assert [job.progress for job in decoder.whole([later], NOW + 30).changed] == [0.03]
+    assert decoder.whole([later], NOW + 60).changed == ()
 
 
 @pytest.mark.parametrize(

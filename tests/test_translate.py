@@ -7,9 +7,9 @@ from itertools import product
 import pytest
 
 from exporter.milvus.pb import milvus_refresh_pb2 as pb
-from exporter.milvus.records import Record
+from exporter.milvus.records import Record, row_of
 from exporter.milvus.redact import SourceStyle
-from exporter.milvus.translate import fingerprint, ordinary, translated
+from exporter.milvus.translate import ordinary, translated
 from exporter.model import Job, Problem
 
 NOW = 1_790_000_000.0
@@ -32,9 +32,8 @@ def test_the_quick_way_says_what_the_careful_way_says_and_leaves_it_whatever_is_
         for name, value in zip(FIELDS, values, strict=True):
             setattr(record, name, value)
         style, found = styles[number % 3], list[Problem]()
-        print_ = fingerprint(record)
-        careful = translated(record, record.job_id, print_, NOW, found, again=False, styles=(style, "safe"))
-        quick = ordinary(record, record.job_id, print_, NOW, style)
+        careful = translated(record, record.job_id, NOW, found, again=False, styles=(style, "safe"), sources={})
+        (quick,) = ordinary([row_of(record)], [record.job_id], NOW, style, {})
         assert quick is None or (type(quick) is Job and not found and quick == careful), values
 
 
@@ -48,4 +47,5 @@ def test_the_quick_way_says_what_the_careful_way_says_and_leaves_it_whatever_is_
     ids=lambda record: pb.RefreshExternalCollectionState.Name(record.state),
 )
 def test_most_jobs_go_the_quick_way(record: Record) -> None:
-    assert ordinary(record, 1, fingerprint(record), NOW, "path") is not None
+    (quick,) = ordinary([row_of(record)], [1], NOW, "path", {})
+    assert quick is not None

@@ -1,7 +1,7 @@
 """Translate job records at the door, and only those that are new or have changed.
 
 Most of a listing is yesterday's ended jobs (docs/milvus.md, "Retention"). A record whose bytes are those of the last
-poll is not even decoded, and one that says the same never becomes a job: a poll costs what has changed
+poll is not even decoded: a poll costs what has changed
 (docs/decisions/0010-cost-follows-change.md).
 """
 
@@ -10,12 +10,23 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from exporter.milvus.difference import Picked, Seen, difference, hashed, ids_after
-from exporter.milvus.records import Record, parsed
+from exporter.milvus.records import Batch, Record, parsed, row_of
 from exporter.milvus.redact import SourceStyle
-from exporter.milvus.translate import ENDED, Fingerprint, ReasonStyle, fingerprint, half_written, ordinary, translated
+from exporter.milvus.translate import (
+    ENDED,
+    ReasonStyle,
+    Sources,
+    half_written,
+    ordinary,
+    translated,
+)
 from exporter.model import Job, Problem
+
+_SAID: Final = -1
+"""The hash of nothing: Python has none of this value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +34,8 @@ class Decoded:
     """One listing in our words."""
 
     changed: tuple[Job, ...]
-    """New jobs and jobs that differ from the last listing; half-written ones each time."""
+    """New jobs and jobs that differ from the last listing, if only in what we do not read; half-written ones each
+    time. That one of the others is said again does no harm."""
     gone: tuple[int, ...]
     """Ids that an earlier listing had and this one has not."""
     problems: Counter[Problem]
@@ -36,9 +48,10 @@ class ListingDecoder:
     """Remembers what the last listing said of each job, by id."""
 
     def __init__(self, *, source_style: SourceStyle = "path", reason_style: ReasonStyle = "safe") -> None:
-        self._source_style = source_style
-        self._reason_style = reason_style
-        self._known: dict[int, Fingerprint] = {}
+        self._styles: tuple[SourceStyle, ReasonStyle] = (source_style, reason_style)
+        self._sources: Sources = {}
+        self._known: dict[int, int] = {}
+        """What the last listing said of each job, as a hash; the ids alone where ``_seen`` has those."""
         self._reported: dict[int, set[Problem]] = {}
         self._seen: Seen | None = None
         """The last listing, one record for each id in ``_known``; None where what is known came in another way."""
@@ -53,14 +66,13 @@ class ListingDecoder:
         before = self._seen if self._known else Seen()
         decoded = None if before is None else self._against(before, listing, now)
         if decoded is None:
-            records = list(parsed(listing))
+            records = list(map(parsed, listing))
             decoded = self.whole(records, now)
-            self._unwritten = {
-                r.job_id: raw for r, raw in zip(records, listing, strict=True) if half_written(fingerprint(r))
-            }
             # With an id listed twice, what is known is not one record for one id.
             if decoded.total == len(listing):
-                self._seen = Seen(hashed(listing), [record.job_id for record in records])
+                ids = [record.job_id for record in records]
+                self._seen, self._known = Seen(hashed(listing), ids), dict.fromkeys(ids, _SAID)
+                self._unwritten = {r.job_id: raw for r, raw in zip(records, listing, strict=True) if half_written(r)}
         return decoded
 
     def whole(self, records: Sequence[Record], now: float) -> Decoded:
@@ -73,7 +85,8 @@ class ListingDecoder:
 
     def start_over(self, listed: Iterable[int]) -> None:
         """Take every record as changed next time, and every id in ``listed`` as one that an earlier listing had."""
-        self._known = dict.fromkeys((*self._known, *listed), -1)
+        self._unwritten = {}
+        self._known = dict.fromkeys((*self._known, *listed), _SAID)
         self._seen = None
 
     def _against(self, before: Seen, listing: Sequence[bytes], now: float) -> Decoded | None:
@@ -81,29 +94,39 @@ class ListingDecoder:
         hashes = hashed(listing)
         differs = difference(before.hashes, hashes)
         added = Picked(listing, differs.added)
-        records, former = parsed(added), {(id_ := before.ids[place]): id_ for place in differs.removed}
-        listed = [record.job_id for record in records]
+        new, former = Batch(added), {(id_ := before.ids[place]): id_ for place in differs.removed}
+        listed = new.ids()
         arrived, known = set(listed), self._known
         # What is known and has not gone from its place stands in two.
         if len(arrived) < len(added) or not known.keys() & arrived <= former.keys():
             return None
         # A job that has changed keeps its id as the object that it is everywhere: 32 bytes for each.
         listed = list(map(former.get, listed, listed))
-        unwritten = {id_: raw for id_, raw in self._unwritten.items() if id_ not in former}
+        waited, self._unwritten = self._unwritten, {}
         problems: Counter[Problem] = Counter()
-        changed = [self._translate(r, fingerprint(r), now, problems) for r in parsed(tuple(unwritten.values()))]
-        for place, job_id, record in zip(differs.added, listed, records, strict=True):
-            print_ = fingerprint(record)
-            if half_written(print_):
-                unwritten[job_id] = listing[place]
-            elif known.get(job_id) == print_:
-                continue
-            changed.append(self._translate(record, print_, now, problems, job_id))
-        ids = ids_after(before, differs, listed)
-        self._unwritten, self._seen = unwritten, Seen(hashes, ids)
+        changed = [
+            self._careful(raw, id_, now, problems, before=raw) for id_, raw in waited.items() if id_ not in former
+        ]
+        for place, id_, job in zip(
+            differs.added, listed, ordinary(new.rows(), listed, now, self._styles[0], self._sources), strict=True
+        ):
+            changed.append(job or self._careful(listing[place], id_, now, problems, before=waited.get(id_)))
+        known.update(dict.fromkeys(listed, _SAID))
+        self._seen = Seen(hashes, ids_after(before, differs, listed))
         gone = tuple(former.keys() - arrived)
         self._forget(gone)
         return Decoded(tuple(changed), gone, problems, len(listing))
+
+    def _careful(self, raw: bytes, job_id: int, now: float, problems: Counter[Problem], *, before: bytes | None) -> Job:
+        """Return one record in our words, whatever it says, and wait for what Milvus has yet to write.
+
+        ``before`` is the half-written record of the same job in the last listing.
+        """
+        record = parsed(raw)
+        if half_written(record):
+            self._unwritten[job_id] = raw
+        again = before is not None and row_of(parsed(before)) == row_of(record)
+        return self._in_our_words(record, job_id, now, problems, again=again)
 
     def _forget(self, gone: Iterable[int]) -> None:
         for job_id in gone:
@@ -111,28 +134,19 @@ class ListingDecoder:
             self._reported.pop(job_id, None)
 
     def _decode(self, records: Sequence[Record], now: float, scope: frozenset[int] | None) -> Decoded:
+        self._known.update((id_, _said(parsed(raw))) for id_, raw in self._unwritten.items())
         self._seen, self._unwritten = None, {}
         problems: Counter[Problem] = Counter()
-        seen: set[int] = set()
-        fresh: list[tuple[Record, Fingerprint]] = []
+        seen = {record.job_id for record in records}
+        single = records if len(seen) == len(records) else self._settle_duplicates(records, problems)
+        changed = tuple(job for record in single if (job := self._changed(record, now, problems)))
         known = self._known
-        for record in records:
-            job_id = record.job_id
-            seen.add(job_id)
-            print_ = fingerprint(record)
-            if known.get(job_id) != print_ or half_written(print_):
-                fresh.append((record, print_))
-        if len(seen) < len(records):
-            fresh = self._settle_duplicates(records, problems)
-        changed = tuple(self._translate(record, print_, now, problems) for record, print_ in fresh)
         gone = tuple((known.keys() if scope is None else scope & known.keys()) - seen)
         self._forget(gone)
         return Decoded(changed, gone, problems, len(seen))
 
-    def _settle_duplicates(
-        self, records: Sequence[Record], problems: Counter[Problem]
-    ) -> list[tuple[Record, Fingerprint]]:
-        """Return what is new or has changed, each id once: of a job listed twice, the record furthest along."""
+    def _settle_duplicates(self, records: Sequence[Record], problems: Counter[Problem]) -> Iterable[Record]:
+        """Return each id once: of a job listed twice, the record furthest along."""
         best: dict[int, Record] = {}
         for record in records:
             other = best.get(record.job_id)
@@ -140,24 +154,22 @@ class ListingDecoder:
                 self._report(record.job_id, Problem.DUPLICATE_JOB_ID, problems)
             if other is None or _how_far(record) > _how_far(other):
                 best[record.job_id] = record
-        prints = ((record, fingerprint(record)) for record in best.values())
-        return [(r, p) for r, p in prints if self._known.get(r.job_id) != p or half_written(p)]
+        return best.values()
 
-    def _translate(
-        self, record: Record, print_: Fingerprint, now: float, problems: Counter[Problem], job_id: int | None = None
-    ) -> Job:
-        """Return the record in our words; ``job_id`` is its id as the object that others have of it."""
-        job_id = record.job_id if job_id is None else job_id
-        job = ordinary(record, job_id, print_, now, self._source_style)
-        if job is None:
-            found: list[Problem] = []
-            again = self._known.get(job_id) == print_
-            job = translated(
-                record, job_id, print_, now, found, again=again, styles=(self._source_style, self._reason_style)
-            )
-            for problem in found:
-                self._report(job_id, problem, problems)
-        self._known[job_id] = print_
+    def _changed(self, record: Record, now: float, problems: Counter[Problem]) -> Job | None:
+        """Return the job of a record that is new, has changed or is half-written."""
+        job_id, said = record.job_id, _said(record)
+        again = self._known.get(job_id) == said
+        if again and not half_written(record):
+            return None
+        self._known[job_id] = said
+        return self._in_our_words(record, job_id, now, problems, again=again)
+
+    def _in_our_words(self, record: Record, job_id: int, now: float, problems: Counter[Problem], *, again: bool) -> Job:
+        found: list[Problem] = []
+        job = translated(record, job_id, now, found, again=again, styles=self._styles, sources=self._sources)
+        for problem in found:
+            self._report(job_id, problem, problems)
         return job
 
     def _report(self, job_id: int, problem: Problem, problems: Counter[Problem]) -> None:
@@ -165,6 +177,10 @@ class ListingDecoder:
         if problem not in reported:
             reported.add(problem)
             problems[problem] += 1
+
+
+def _said(record: Record) -> int:
+    return hash(row_of(record))
 
 
 def _how_far(record: Record) -> tuple[bool, int, int, int, int, str, str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
+from operator import attrgetter
 from typing import Final
 
 from google.protobuf.message import DecodeError
@@ -14,19 +15,42 @@ from exporter.milvus.pb.listing_view_pb2 import ListingView
 
 Record = pb.RefreshExternalCollectionJobInfo
 
+Row = tuple[int, int, int, int, int, str, str, str]
+"""What one record says: job id, state, progress in percent, start and end in epoch milliseconds, reason, the
+collection's name, source."""
+row_of: Final[attrgetter[Row]] = attrgetter(
+    "job_id", "state", "progress", "start_time", "end_time", "reason", "collection_name", "external_source"
+)
+"""In one call: field by field takes half as long again."""
+
 _TOGETHER: Final = 512
 """Records decoded at once: a message of their own for each costs three times as much."""
 _MOST_AT_ONCE: Final = 16_384
 """Decoded records kept side by side; a first listing can have a million."""
 
 
-class _Batches:
-    """Records decoded anew each time one goes through them: all at once they take several times their bytes."""
+class Batch:
+    """Records to be gone through as often as one likes.
 
-    def __init__(self, records: Iterable[bytes]) -> None:
+    Going through them raises :class:`exporter.errors.BadResponse` at one that is none. More than some thousands are
+    decoded anew each time: all at once they take several times their bytes.
+    """
+
+    def __init__(self, records: Sequence[bytes]) -> None:
         self._records = records
+        self._rows = list(map(row_of, self._decoded())) if len(records) <= _MOST_AT_ONCE else None
 
-    def __iter__(self) -> Iterator[Record]:
+    def ids(self) -> list[int]:
+        """Return the job ids."""
+        if self._rows is None:
+            return [record.job_id for record in self._decoded()]
+        return [row[0] for row in self._rows]
+
+    def rows(self) -> Iterable[Row]:
+        """Return what the records say."""
+        return map(row_of, self._decoded()) if self._rows is None else self._rows
+
+    def _decoded(self) -> Iterator[Record]:
         left = iter(self._records)
         try:
             while batch := ListingView(jobs=islice(left, _TOGETHER)).SerializeToString():
@@ -35,10 +59,9 @@ class _Batches:
             raise errors.BadResponse("a job record that is none") from None
 
 
-def parsed(records: Sequence[bytes]) -> Iterable[Record]:
-    """Return the decoded records, to be gone through as often as one likes.
-
-    Going through them raises :class:`exporter.errors.BadResponse` at one that is none.
-    """
-    batches = _Batches(records)
-    return batches if len(records) > _MOST_AT_ONCE else list(batches)
+def parsed(raw: bytes) -> Record:
+    """Return one decoded record. Raises :class:`exporter.errors.BadResponse` where it is none."""
+    try:
+        return Record.FromString(raw)
+    except DecodeError:
+        raise errors.BadResponse("a job record that is none") from None

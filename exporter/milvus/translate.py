@@ -6,17 +6,16 @@ What Milvus's fields mean: docs/milvus.md, "Impossible values".
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache, partial
 from typing import Final, Literal, cast
 
 from exporter.milvus.pb import milvus_refresh_pb2 as pb
 from exporter.milvus.reasons import classify
-from exporter.milvus.records import Record
+from exporter.milvus.records import Record, Row
 from exporter.milvus.redact import SourceStyle, safe_reason, safe_source
 from exporter.model import FailureClass, Job, Problem, State
 
-Fingerprint = int | tuple[int, int, int, int, str]
 ReasonStyle = Literal["safe", "none"]
 
 _STATES: Final[dict[int, State]] = {
@@ -25,74 +24,66 @@ _STATES: Final[dict[int, State]] = {
     pb.RefreshCompleted: State.COMPLETED,
     pb.RefreshFailed: State.FAILED,
 }
+_COMPLETED: Final = int(pb.RefreshCompleted)
 _UNDER_WAY: Final = frozenset({int(pb.RefreshPending), int(pb.RefreshInProgress)})
 ENDED: Final = frozenset({int(pb.RefreshCompleted), int(pb.RefreshFailed)})
 # Host clocks differ by seconds, in bad cases by hours. A stamp further ahead than this is no time at all.
 _MAX_AHEAD_SECONDS: Final = 86_400.0
 _MAX_KEPT_CHARS: Final = 1024
 """Longer texts are cleaned each time: what is kept must stay small."""
+_MAX_KEPT: Final = 16_384
+"""Texts that have been cleaned, of each kind."""
+Sources = dict[str, str]
+"""What a decoder keeps of sources: the clean one by the one that Milvus gave. All in one style."""
 _new_job: Final = cast("Callable[[tuple[object, ...]], Job]", partial(tuple.__new__, Job))
 """The class itself goes through a function in Python, which takes as long as all the rest of it."""
 
 
-def fingerprint(record: Record) -> Fingerprint:
-    """Return a few numbers that differ when the record says something new.
-
-    An ended job with its end written never changes again; an active or half-written one may still get a reason.
-    """
-    state, end = record.state, record.end_time
-    if state in ENDED and end > 0:
-        return int(end * 8 + state)
-    return (int(state), record.progress, record.start_time, end, record.reason)
-
-
-def half_written(print_: Fingerprint) -> bool:
+def half_written(record: Record) -> bool:
     """Return whether Milvus has yet to write how a job has failed."""
     # An impossible end is no missing one: nobody will write it anew, so there is nothing to wait for.
-    return isinstance(print_, tuple) and print_[0] == pb.RefreshFailed and print_[3] == 0 and not print_[4]
+    return record.state == pb.RefreshFailed and record.end_time == 0 and not record.reason
 
 
-def ordinary(record: Record, job_id: int, print_: Fingerprint, now: float, style: SourceStyle) -> Job | None:
-    """Return the job of a record that is under way or completed and says nothing odd; None for any other.
+def ordinary(
+    rows: Iterable[Row], ids: Iterable[int], now: float, style: SourceStyle, sources: Sources
+) -> Iterator[Job | None]:
+    """Yield the job of each record that is under way or completed and says nothing odd; None for any other.
 
-    Most records are such, and each field that is read once less is a tenth of the whole.
+    Most records are such: one loop without a call of ours for each, as whatever is done here is done for every record
+    of a first listing. ``ids`` are their job ids as the objects that others have of them, ``now`` is epoch seconds.
     """
-    if isinstance(print_, tuple):
-        state, progress, start, end, reason = print_
-        if end or state not in _UNDER_WAY:
-            return None
-        last = start
-    else:
-        end, state = divmod(print_, 8)
-        progress, start, reason = record.progress, record.start_time, record.reason
-        if state != pb.RefreshCompleted or start > end:
-            return None
-        last = end
-    if reason or not job_id or not 0 <= progress <= 100 or start <= 0 or last / 1000 > now + _MAX_AHEAD_SECONDS:  # noqa: PLR2004
-        return None
-    return _new_job((
-        job_id,
-        sys.intern(record.collection_name),
-        _STATES[state],
-        _RATIOS[progress],
-        _source(record.external_source, style),
-        start / 1000,
-        end / 1000 if end else None,
-        None,
-        "",
-        False,
-    ))  # fmt: skip
+    latest = (now + _MAX_AHEAD_SECONDS) * 1000
+    for job_id, (_, state, progress, start, end, reason, name, raw) in zip(ids, rows, strict=True):
+        ends = state == _COMPLETED and start <= end <= latest
+        runs = state in _UNDER_WAY and not end and start <= latest
+        if not (ends or runs) or reason or not job_id or not 0 <= progress <= 100 or start <= 0:  # noqa: PLR2004
+            yield None
+        else:
+            source = sources.get(raw)
+            yield _new_job((
+                job_id,
+                sys.intern(name),
+                _STATES[state],
+                _RATIOS[progress],
+                clean_source(raw, style, sources) if source is None else source,
+                start / 1000,
+                end / 1000 if ends else None,
+                None,
+                "",
+                False,
+            ))  # fmt: skip
 
 
 def translated(
     record: Record,
     job_id: int,
-    print_: Fingerprint,
     now: float,
     found: list[Problem],
     *,
     again: bool,
     styles: tuple[SourceStyle, ReasonStyle],
+    sources: Sources,
 ) -> Job:
     """Return the job of any record, and add to ``found`` what had to be repaired. ``now`` in epoch seconds.
 
@@ -103,7 +94,7 @@ def translated(
     state = _state(record.state, found)
     start = _stamp(record.start_time, now, found)
     end = _end(record.end_time, start, state, now, found)
-    unwritten = half_written(print_)
+    unwritten = half_written(record)
     # At first sight Milvus may be about to write the end; at the second it is missing.
     if state.ended and end is None and record.end_time == 0 and (again or not unwritten):
         found.append(Problem.ENDED_WITHOUT_END_TIME)
@@ -113,7 +104,7 @@ def translated(
         sys.intern(record.collection_name),  # of one collection many jobs are remembered
         state,
         _progress(record.progress, found),
-        _source(record.external_source, source_style),
+        clean_source(record.external_source, source_style, sources),
         start,
         end,
         _failure_class(state, reason),
@@ -174,19 +165,24 @@ def _failure_class(state: State, reason: str) -> FailureClass | None:
     return None
 
 
-# The jobs of one collection name one source, and one that keeps failing gives one reason: each is cleaned once.
-_once_each = lru_cache(maxsize=16_384)
-_clean_reason, _classified = _once_each(safe_reason), _once_each(classify)
-
-
-@_once_each
-def _clean_source(raw: str, style: SourceStyle) -> str:
+def clean_source(raw: str, style: SourceStyle, kept: Sources) -> str:
+    """Return a source without what is secret; the jobs of one collection name one source, which is cleaned once."""
+    known = kept.get(raw)
+    if known is not None:
+        return known
     source = safe_source(raw, style)
-    return sys.intern(raw if source == raw else source)  # one object, also with what the inventory has
+    if len(raw) > _MAX_KEPT_CHARS:
+        return source
+    source = sys.intern(raw if source == raw else source)  # one object, also with what the inventory has
+    if len(kept) >= _MAX_KEPT:
+        kept.clear()
+    kept[source if source == raw else raw] = source
+    return source
 
 
-def _source(raw: str, style: SourceStyle) -> str:
-    return (_clean_source if len(raw) <= _MAX_KEPT_CHARS else safe_source)(raw, style)
+# A collection that keeps failing gives one reason: each is cleaned once.
+_once_each = lru_cache(maxsize=_MAX_KEPT)
+_clean_reason, _classified = _once_each(safe_reason), _once_each(classify)
 
 
 def _reason(raw: str) -> str:
