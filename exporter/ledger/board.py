@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from exporter.model import Collection, Job
@@ -17,6 +18,8 @@ class Group:
     """By job id, epoch seconds when we last saw the job, its state or its progress change."""
     listed: float = float("-inf")
     """When the last listing by name covered the collection, on the monotonic clock in seconds; see ``Board.whole``."""
+    turn: int = 0
+    """The last :meth:`Board.put` that brought a job of it."""
 
 
 class Board:
@@ -30,6 +33,7 @@ class Board:
         self.unlisted: frozenset[Collection] = frozenset()
         """Collections that the last poll could not list."""
         self._where: dict[int, Group] = {}
+        self._turn = 0
 
     def __len__(self) -> int:
         return len(self._where)
@@ -37,19 +41,34 @@ class Board:
     def __contains__(self, job_id: object) -> bool:
         return job_id in self._where
 
-    def put(self, job: Job, collection: Collection, now: float) -> None:
-        """Set a job's record."""
-        job_id = job.job_id
-        group = self._where.get(job_id)
-        if group is None or group.collection != collection:
-            if group is not None:
-                self.move(job_id, collection)
-            group = self._where[job_id] = self.groups.get(collection) or self._begin(collection)
-        known = group.jobs.get(job_id)
-        if known is None or known.state is not job.state or known.progress != job.progress:
-            group.changed[job_id] = now
-        group.jobs[job_id] = job
-        self.dirty.add(group.collection)
+    def put(self, placed: Iterable[tuple[Job, Collection]], now: float) -> list[Collection]:
+        """Set the records of jobs, each in its collection. Returns these collections.
+
+        One loop without a call of ours for each job: of a first listing it sees every one.
+        """
+        where, touched = self._where, []
+        self._turn = turn = self._turn + 1
+        for job, collection in placed:
+            job_id, _, state, progress, *_ = job
+            group = where.get(job_id)
+            if group is None or (group.collection is not collection and group.collection != collection):
+                group = self._place(job_id, collection)
+            jobs = group.jobs
+            known = jobs.get(job_id)
+            if known is None or known[2] is not state or known[3] != progress:
+                group.changed[job_id] = now
+            jobs[job_id] = job
+            if group.turn != turn:
+                group.turn = turn
+                touched.append(group.collection)
+        self.dirty.update(touched)
+        return touched
+
+    def _place(self, job_id: int, collection: Collection) -> Group:
+        """Return the group of a collection, and have a job in it that is new or was elsewhere."""
+        self.move(job_id, collection)
+        group = self._where[job_id] = self.groups.get(collection) or self._begin(collection)
+        return group
 
     def job(self, job_id: int) -> tuple[Job, Collection]:
         """Return a listed job and where it is. Raises KeyError for an unknown id."""

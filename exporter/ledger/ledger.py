@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from exporter.ledger.board import Board
 from exporter.ledger.memory import Memory
@@ -166,39 +166,43 @@ class Ledger:
         fresh: list[Ended] = []
         for job_id in gone:
             fresh.extend(self._leave(job_id, now))
-        for job, collection in changed:
-            ended = self._arrive(job, collection, now, counts)
-            if ended is not None:
-                fresh.append(ended)
+        fresh.extend(self._arrive(tuple(changed), now, counts))
         fresh.extend(self._overdue(waiting, scope, now))
         fresh.sort(key=lambda ended: ended.moment)
         for ended in fresh:
             self._remember(ended)
         return tuple(ended for ended in fresh if ended.counted)
 
-    def _arrive(
-        self, job: Job, collection: Collection, now: float, counts: Callable[[Collection], bool]
-    ) -> Ended | None:
-        self.board.put(job, collection, now)
-        job_id, ended = job.job_id, job.state.ended
-        self._missing.discard(job_id)
-        outcomes = self.memory.outcomes.get(collection) or self._outcomes(collection)
-        outcomes.seen = max(outcomes.seen, now)
+    def _arrive(self, placed: Sequence[Placed], now: float, counts: Callable[[Collection], bool]) -> Iterable[Ended]:
+        """Set what is listed. Yields what has ended, each job once in its life."""
+        for collection in self.board.put(placed, now):
+            outcomes = self.memory.outcomes.get(collection) or self._outcomes(collection)
+            outcomes.seen = max(outcomes.seen, now)
+        if self._missing:
+            self._missing.difference_update(job.job_id for job, _ in placed)
+        for job, collection in placed:
+            if job.state.ended:
+                ended = self._end(job, collection, now, counts)
+                if ended is not None:
+                    yield ended
+            elif self._half_written:
+                self._half_written.pop(job.job_id, None)
+
+    def _end(self, job: Job, collection: Collection, now: float, counts: Callable[[Collection], bool]) -> Ended | None:
+        """Return an ended job that is not known yet; None where it is, or Milvus has yet to write how it ended."""
+        job_id = job.job_id
         known = self.memory.ended.get(job_id)
         if known is not None:
-            if job.end is None and ended:
+            if job.end is None:
                 self.board.set_end(job_id, known.end)
             return None
-        if not ended:
-            self._half_written.pop(job_id, None)
+        if job.half_written and job_id not in self._half_written:
+            self._half_written[job_id] = counts(collection)
             return None
-        if job.half_written and job.job_id not in self._half_written:
-            self._half_written[job.job_id] = counts(collection)
-            return None
-        counted = self._half_written.pop(job.job_id, None)
+        counted = self._half_written.pop(job_id, None)
         end = now if job.end is None else job.end
         if job.end is None:
-            self.board.set_end(job.job_id, end)
+            self.board.set_end(job_id, end)
         return Ended(job, collection, end, counts(collection) if counted is None else counted)
 
     def _overdue(self, waiting: frozenset[int], scope: Collection | None, now: float) -> Iterable[Ended]:
