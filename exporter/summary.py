@@ -112,6 +112,9 @@ def _fold_sources(
     by_source: Mapping[str, list[int]], max_sources: int, others: Sequence[int] = _NONE
 ) -> tuple[tuple[tuple[str, StateCounts], ...], int]:
     """Keep the first sources and add up the others. Returns the counts by source, and how many were added up."""
+    if len(by_source) == 1 and max_sources and not any(others):  # as with nearly every collection
+        ((source, columns),) = by_source.items()
+        return ((source, _as_counts(columns)),), 0
     kept, dropped = dict(by_source), {}
     if len(kept) > max_sources:
         kept = dict(islice(by_source.items(), max_sources))

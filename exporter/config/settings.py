@@ -113,6 +113,12 @@ class Filters(Section):
     databases: Filter = section(Filter, "By database. A database that is not known is never on an include list.")
     collections: Filter = section(Filter, "By collection.")
 
+    @property
+    def any(self) -> bool:
+        """Whether there is a list at all."""
+        both = (self.databases, self.collections)
+        return any(each.include or each.exclude for each in both)
+
     def keeps(self, database: str, collection: str) -> bool:
         """Whether the lists keep this collection. An unknown database (empty) matches no pattern."""
         known = self.databases.keeps(database) if database else not self.databases.include

@@ -42,6 +42,7 @@ class PollMemory:
     def __init__(self, settings: Settings, memory: Memory) -> None:
         self._settings = settings
         self._only_database = settings.milvus.address.database
+        self._keeps_all = not self._only_database and not settings.filters.any
         labels = settings.labels
         self._decoder = ListingDecoder(source_style=labels.source, reason_style=labels.failure_reason)
         self.attribution = Attribution()
@@ -63,6 +64,8 @@ class PollMemory:
 
     def keeps(self, collection: Collection) -> bool:
         """Return whether the filters let a collection be shown."""
+        if self._keeps_all:
+            return True
         if self._only_database and collection.database != self._only_database:
             return False
         return self._settings.filters.keeps(collection.database, collection.name)
