@@ -12,7 +12,7 @@ from fuzz import targets
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.config import effective, load
+from exporter.config import Settings, effective, load
 from exporter.config.keys import KEYS
 from exporter.config.units import format_bytes, format_duration, parse_bytes, parse_duration
 from exporter.config.uri import parse_uri
@@ -79,6 +79,26 @@ def test_any_value_of_any_setting_is_taken_or_refused_in_each_source(path: tuple
         targets.check_configuration([f"{key.flag}={text}"], {})
     for name in key.variables:
         targets.check_configuration([], {name: text})
+
+
+LIKE_NUMBERS = st.from_regex(r"[0-9a-fnoxy_.:/+-]{1,8}", fullmatch=True)
+LIKE_OTHERS = st.sampled_from(
+    ["yes", "No", "TRUE", "off", "null", "Null", "~", ".inf", ".NaN", "<<", "=", "2026-01-01"]
+)
+
+
+@given(st.text(min_size=1, max_size=30) | ODD.filter(bool) | LIKE_NUMBERS | LIKE_OTHERS)
+@settings(max_examples=300)
+def test_the_line_of_the_log_reads_back_as_what_is_in_force(text: str) -> None:
+    """It is written without the YAML library, and is YAML all the same: no text in it is read as anything else."""
+    try:
+        loaded = Settings.model_validate({"milvus": {"uri": "https://a", "tls": {"server_name": text}}})
+    except ValueError:
+        return  # not UTF-8
+    line = effective(loaded, one_line=True)
+    assert yaml.safe_load(line)["milvus"]["tls"]["server_name"] == text
+    assert line.isascii()
+    assert line.isprintable()
 
 
 @given(

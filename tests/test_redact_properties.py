@@ -140,8 +140,8 @@ class Counting:
 def test_a_text_of_nothing_but_keys_is_not_searched_again_for_each_of_them(
     unit: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    counting = Counting(secrets_patterns._KEYED)
-    monkeypatch.setattr(secrets_patterns, "_KEYED", counting)
+    counting = Counting(secrets_patterns._keyed())
+    monkeypatch.setattr(secrets_patterns, "_keyed", lambda: counting)
     assert len(mask_keyed(unit * 2000)) < 20_000
     assert counting.searches <= secrets_patterns._MOST_KEYS + 1
 

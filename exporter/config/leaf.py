@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from exporter.config.uri import shown_uri
@@ -77,6 +76,8 @@ def printable(text: str, limit: int = _LONGEST_SHOWN) -> str:
 
 def did_you_mean(name: str, known: Iterable[str], prefix: str = "") -> str:
     """Return a hint to end a fault with, empty when nothing known is close. All of them share the prefix."""
+    from difflib import get_close_matches  # noqa: PLC0415  # for faults alone
+
     parts = [each.removeprefix(prefix) for each in known if each.startswith(prefix)]
     close = get_close_matches(name.removeprefix(prefix)[:200], parts, n=1, cutoff=0.6)
     return f"; did you mean {prefix}{close[0]}?" if close else ""

@@ -9,7 +9,6 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from exporter.config.file import read_file
 from exporter.config.keys import KEYS, Key
 from exporter.config.leaf import Leaf, Tree, did_you_mean, find, plain, printable, shown
 from exporter.config.settings import Override, Settings
@@ -33,6 +32,8 @@ def load(namespace: argparse.Namespace, unknown: Sequence[str], environ: Mapping
     from_file: Tree = {}
     file_faults: list[str] = []
     if named is not None and isinstance(named.value, str) and named.value:
+        from exporter.config.file import read_file  # noqa: PLC0415  # brings YAML, for those who have a file
+
         from_file, file_faults = read_file(Path(named.value))
     given = Given.of(from_file | variables | flags)
     common, errors = _validate(given.common)

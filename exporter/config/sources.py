@@ -6,7 +6,6 @@ import argparse
 import json
 import re
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 
 from exporter.config.keys import GROUPS, KEYS, PREFIX, Key
 from exporter.config.leaf import Leaf, Tree, did_you_mean, printable
@@ -56,6 +55,10 @@ def read_flags(namespace: argparse.Namespace, unknown: Sequence[str]) -> tuple[T
 
 def _unknown_flags(unknown: Sequence[str]) -> list[str]:
     """Write faults about arguments nobody knows. What may be the value of a misspelt secret is never shown."""
+    if not unknown:
+        return []
+    from difflib import get_close_matches  # noqa: PLC0415  # for faults alone
+
     faults: list[str] = []
     before = ""
     for argument in unknown:

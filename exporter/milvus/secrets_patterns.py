@@ -7,6 +7,7 @@ patterns are linear: repeats are possessive or bounded, none can be matched in t
 from __future__ import annotations
 
 import re
+from functools import cache
 from itertools import pairwise
 from typing import Final
 
@@ -91,7 +92,13 @@ _VALUE: Final = rf"""(?:
     (?: (?: {_SCHEME} | (?-i:[A-Z][A-Z0-9-]{{1,19}})(?=\s\S{{0,200}}[:=]) ) [\s␣]{{1,3}} )? \S++
 )"""
 
-_KEYED: Final = re.compile(rf"(?P<key>{_KEY}){_SEPARATOR}(?P<value>{_VALUE})", re.IGNORECASE | re.VERBOSE)
+
+@cache
+def _keyed() -> re.Pattern[str]:
+    # Compiled when the first text holds a stem: that takes as long as all the other patterns of this package together.
+    return re.compile(rf"(?P<key>{_KEY}){_SEPARATOR}(?P<value>{_VALUE})", re.IGNORECASE | re.VERBOSE)
+
+
 _FLAG: Final = re.compile(
     r"(?P<key>(?<!\S)(?:--?[\w-]{0,20}?(?:password|passwd|secret|token|key|user|auth)[\w-]{0,20}+|-[up])\s)(?P<value>\S++)",
     re.IGNORECASE,
@@ -168,7 +175,7 @@ def mask_keyed(text: str) -> str:
     if not any(stem in folded for stem in STEMS + _SCHEME_STEMS) and not _SHORT_KEY.search(folded):
         return text
     text = _hide_values(_DIGEST, text)
-    return _hide_values(_SCHEMED, _hide_values(_FLAG, _hide_values(_KEYED, text)))
+    return _hide_values(_SCHEMED, _hide_values(_FLAG, _hide_values(_keyed(), text)))
 
 
 def _hide_values(pattern: re.Pattern[str], text: str) -> str:
