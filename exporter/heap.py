@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import ctypes
 import gc
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Final
 
@@ -51,7 +54,64 @@ def settle() -> None:
     A hundred thousand jobs are no garbage, and looking through them stops everything else for a third of a second.
     """
     leave_out()
+    _QUIET.bound = _bound()
     give_back()
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Have no search for garbage while much is made, nor ever through what has been made: it is no garbage.
+
+    Without the latter the first search after it would look through all of it. For work that makes no cycles, in any
+    thread. What others make meanwhile is left out too, garbage or not: that is looked for when it has become much.
+    """
+    with _QUIET.lock:
+        _QUIET.under_way += 1
+        if _QUIET.under_way == 1 and gc.isenabled():
+            gc.collect(1)  # what is young by now: nothing of the work, so it takes no time
+            gc.disable()
+            _QUIET.off = True
+    try:
+        yield
+    finally:
+        with _QUIET.lock:
+            _QUIET.under_way -= 1
+            if _QUIET.off and not _QUIET.under_way:
+                _QUIET.off = False
+                _leave_out_once_more()
+                gc.enable()
+
+
+@dataclass(slots=True)
+class _Quiet:
+    """The search for garbage is the whole process's, and several threads may want it off at once."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    under_way: int = 0
+    off: bool = False
+    """Whether we have switched it off: at the start of the process it is off anyway."""
+    times: int = 0
+    bound: int = 0
+    """Objects left out from which on some of them are looked at as garbage; 0 before that is known."""
+
+
+_QUIET: Final = _Quiet()
+_LOOK_EVERY: Final = 64
+"""Counting what is left out goes through all of it as well."""
+
+
+def _leave_out_once_more() -> None:
+    gc.freeze()
+    _QUIET.times += 1
+    if _QUIET.bound and _QUIET.times % _LOOK_EVERY == 0 and gc.get_freeze_count() > _QUIET.bound:
+        gc.unfreeze()
+        gc.collect()
+        gc.freeze()
+        _QUIET.bound = _bound()
+
+
+def _bound() -> int:
+    return gc.get_freeze_count() * 5 // 4
 
 
 @cache

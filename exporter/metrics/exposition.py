@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -12,13 +12,13 @@ from exporter import heap
 from exporter.clock import Clock
 from exporter.metrics.negotiate import accepts_gzip, choose_format
 from exporter.metrics.own import Account, OwnMetrics
+from exporter.metrics.pieces import Piece, joined
 from exporter.metrics.render import Renderer
 from exporter.metrics.text import Format
 from exporter.snapshot import Snapshot
 from exporter.store import Publication, Store
 
 _OPENMETRICS_END: Final = b"# EOF\n"
-_PIECE: Final = 256 * 1024
 _GZIP_WINDOW: Final = 31  # a gzip header and trailer; one member, since some readers stop after the first
 _GZIP_LEVEL: Final = 1  # on such text level 9 costs six times as much for a tenth fewer bytes
 
@@ -61,12 +61,14 @@ class Exposition:
         self._before: dict[tuple[Format, bool], Body] = {}
         self._wanted: set[tuple[Format, bool]] = set()
         self._sections: dict[bool, _Sections] = {}
+        self._pieces: dict[Format, Sequence[Piece]] = {}
+        """Of the last plain body of a format."""
         self._lock = threading.Lock()
 
     def body(self, accept: str = "", accept_encoding: str = "") -> Body:
         """Return the exposition in the format and encoding that the caller's headers ask for."""
         form = (choose_format(accept), accepts_gzip(accept_encoding))
-        with self._lock:
+        with self._lock, heap.quiet():
             self._look()
             self._wanted.add(form)
             return self._body(*form)
@@ -88,12 +90,13 @@ class Exposition:
 
     def prepare(self) -> None:
         """Render ahead what was asked for since the last call, so that the next scrape finds it ready."""
-        with self._lock:
+        with self._lock, heap.quiet():
             self._look()
             wanted, self._wanted = self._wanted, set()
             for form in wanted:
                 self._body(*form)
             self._before = {form: body for form, body in self._before.items() if form not in self._bodies}
+            self._pieces = {format_: was for format_, was in self._pieces.items() if (format_, False) in self._bodies}
         if self._publication.snapshot.listed_jobs >= heap.MANY_JOBS:
             heap.expect_large()
             heap.give_back()
@@ -114,9 +117,13 @@ class Exposition:
         body = self._bodies.get((format_, gzip))
         if body is None:
             chunks = self._chunks(format_)
-            whole = (_compressed(chunks),) if gzip else tuple(_joined(chunks))
+            whole = (_compressed(chunks),) if gzip else self._in_pieces(format_, tuple(chunks))
             body = self._bodies[format_, gzip] = Body(format_.value, "gzip" if gzip else "", whole)
         return body
+
+    def _in_pieces(self, format_: Format, chunks: Sequence[bytes]) -> tuple[bytes, ...]:
+        pieces = self._pieces[format_] = joined(chunks, self._pieces.get(format_, ()))
+        return tuple(piece.text for piece in pieces)
 
     def _chunks(self, format_: Format) -> Iterator[bytes]:
         sections = self._sections.get(format_.openmetrics)
@@ -134,20 +141,6 @@ class Exposition:
 
 def _same_listing(one: Publication, other: Publication) -> bool:
     return one.snapshot is other.snapshot and one.account.last_success == other.account.last_success
-
-
-def _joined(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the same bytes in few pieces: joined once, where every scrape would have to."""
-    piece: list[bytes] = []
-    size = 0
-    for chunk in chunks:
-        piece.append(chunk)
-        size += len(chunk)
-        if size >= _PIECE:
-            yield b"".join(piece)
-            piece, size = [], 0
-    if size:
-        yield b"".join(piece)
 
 
 def _compressed(chunks: Iterable[bytes]) -> bytes:

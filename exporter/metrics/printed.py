@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from operator import itemgetter
 from typing import Generic, TypeVar, cast
 
 from exporter.metrics.text import encoded, number
@@ -51,6 +52,34 @@ class _Text:
         running = tuple((row - first, line) for row, line in self.running if first <= row < last)
         return _Text(memoryview(self.text)[ends[first] : ends[last]], self.lengths[first:last], running)
 
+    def with_changes(self, changes: Sequence[_Change]) -> _Text:
+        """Return the lines with some rows' anew; the very same object where they say what they said."""
+        told = [change for change in changes if not self._says(change)]
+        if not told:
+            return self
+        if told[0][:2] == (0, len(self.lengths)):
+            return told[0][2]
+        ends, lengths, text = self.ends(), self.lengths[:], memoryview(self.text)
+        pieces: list[bytes | memoryview] = []
+        running = list(self.running)
+        begun = 0
+        for first, last, new in told:
+            pieces += (text[begun : ends[first]], new.text)
+            begun, lengths[first:last] = ends[last], new.lengths
+            running = [each for each in running if not first <= each[0] < last]
+            running += ((first + row, line) for row, line in new.running)
+        running.sort(key=itemgetter(0))
+        return _Text(b"".join((*pieces, text[begun:])), lengths, tuple(running))
+
+    def _says(self, change: _Change) -> bool:
+        first, last, new = change
+        if self.lengths[first:last] != new.lengths:
+            return False
+        begin = sum(self.lengths[:first])
+        if memoryview(self.text)[begin : begin + len(new.text)] != new.text:
+            return False
+        return [(row - first, line) for row, line in self.running if first <= row < last] == list(new.running)
+
     def as_of(self, now: float) -> bytes:
         """Return the lines as of a moment, in epoch seconds."""
         if not self.running:
@@ -61,6 +90,10 @@ class _Text:
             pieces += (text[begun : ends[row]], line.line(now))
             begun = ends[row]
         return b"".join((*pieces, text[begun:]))
+
+
+_Change = tuple[int, int, _Text]
+"""Rows from one to before another, and what they say now."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -79,30 +112,66 @@ class PrintedPages(Generic[Row]):
 
     def __init__(self, print_row: Callable[[Row], Lines]) -> None:
         self._print = print_row
-        self._pages: dict[int, _Page] = {}
+        self._pages: list[_Page] = []
 
     def columns(self, rows: Sequence[Row], now: float) -> list[list[bytes]]:
         """Return the lines of all rows by family, page by page. ``now`` in epoch seconds."""
-        pages = {id(page): page for page in Pages.of(rows).pages}
-        before = self._pages
-        gone = [page for key, page in before.items() if key not in pages]
-        known = {id(row): (page, n) for page in gone for n, row in enumerate(page.rows)}
-        self._pages = {key: before.get(key) or self._printed(page, known) for key, page in pages.items()}
-        columns = zip(*(page.columns for page in self._pages.values()), strict=True)
+        self._pages = self._printed_pages(Pages.of(rows).pages, self._pages)
+        columns = zip(*(page.columns for page in self._pages), strict=True)
         return [[text.as_of(now) for text in column] for column in columns]
+
+    def _printed_pages(self, pages: Sequence[tuple[Row, ...]], before: Sequence[_Page]) -> list[_Page]:
+        same = {id(page.rows): page for page in before}
+        made = [same.get(id(page)) for page in pages]
+        if len(pages) == len(before):
+            made = [there or self._in_place(page, old) for there, page, old in zip(made, pages, before, strict=True)]
+        if None in made:
+            kept = set(map(id, pages))
+            gone = [page for page in before if id(page.rows) not in kept]
+            known = {id(row): (page, n) for page in gone for n, row in enumerate(page.rows)}
+            return [there or self._printed(page, known) for there, page in zip(made, pages, strict=True)]
+        return cast("list[_Page]", made)
+
+    def _in_place(self, rows: tuple[Row, ...], former: _Page) -> _Page | None:
+        """Return a page with some rows anew, the others where they stood; None where rows have come, gone or moved."""
+        if len(rows) != len(former.rows):
+            return None
+        anew = [n for n, (new, old) in enumerate(zip(rows, former.rows, strict=True)) if new is not old]
+        if not {id(former.rows[n]) for n in anew}.isdisjoint(id(rows[n]) for n in anew):
+            return None
+        changes = [(first, last, self._texts(rows[first:last])) for first, last in _side_by_side(anew)]
+        columns = enumerate(former.columns)
+        return _Page(rows, tuple(text.with_changes([(f, to, new[n]) for f, to, new in changes]) for n, text in columns))
 
     def _printed(self, rows: tuple[Row, ...], known: Mapping[int, tuple[_Page, int]]) -> _Page:
         parts: list[Sequence[_Text]] = []
         ends: dict[int, list[list[int]]] = {}
         for page, first, last in _runs([known.get(id(row)) for row in rows]):
             if page is None:
-                parts.append([_text(column) for column in zip(*map(self._print, rows[first:last]), strict=True)])
+                parts.append(self._texts(rows[first:last]))
                 continue
             if id(page) not in ends:
                 ends[id(page)] = [text.ends() for text in page.columns]
             there = zip(page.columns, ends[id(page)], strict=True)
             parts.append([text.part(first, last, places) for text, places in there])
         return _Page(rows, tuple(_joined(column) for column in zip(*parts, strict=True)))
+
+    def _texts(self, rows: Sequence[Row]) -> list[_Text]:
+        """Print rows side by side. Returns their lines by family."""
+        return [_text(column) for column in zip(*map(self._print, rows), strict=True)]
+
+
+def _side_by_side(places: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """Yield places in a row together: from the first to before the last."""
+    first = last = -1
+    for place in places:
+        if place != last:
+            if first >= 0:
+                yield first, last
+            first = place
+        last = place + 1
+    if first >= 0:
+        yield first, last
 
 
 def _runs(places: Sequence[tuple[_Page, int] | None]) -> Iterator[tuple[_Page | None, int, int]]:

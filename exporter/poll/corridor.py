@@ -221,9 +221,5 @@ async def _in_thread(work: Callable[..., Result], *args: object) -> Result:
 
 
 def _quietly(work: Callable[..., Result], *args: object) -> Result:
-    """Run pure work with the garbage collector off: a large listing makes many objects and no cycles."""
-    gc.disable()
-    try:
+    with heap.quiet():
         return work(*args)
-    finally:
-        gc.enable()
