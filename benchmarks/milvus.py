@@ -34,6 +34,7 @@ class _Answers(grpc.GenericRpcHandler):  # type: ignore[misc]
             "ListDatabases": lambda _: pb.ListDatabasesResponse(db_names=DATABASES).SerializeToString(),
             "ShowCollections": self._show,
             "DescribeCollection": self._describe,
+            "BatchDescribeCollection": self._describe_several,
             "Load": self._load,
             "Turn": self._turn,
         }
@@ -56,12 +57,11 @@ class _Answers(grpc.GenericRpcHandler):  # type: ignore[misc]
         ).SerializeToString()
 
     def _describe(self, request: bytes) -> bytes:
-        name = pb.DescribeCollectionRequest.FromString(request).collection_name
-        number = number_of(name)
-        schema = pb.CollectionSchema(name=name, external_source=collection_source(number))
-        return pb.DescribeCollectionResponse(
-            schema=schema, collection_name=name, collectionID=FIRST_COLLECTION_ID + number
-        ).SerializeToString()
+        return _described(pb.DescribeCollectionRequest.FromString(request).collection_name).SerializeToString()
+
+    def _describe_several(self, request: bytes) -> bytes:
+        names = pb.BatchDescribeCollectionRequest.FromString(request).collection_name
+        return pb.BatchDescribeCollectionResponse(responses=map(_described, names)).SerializeToString()
 
     def _load(self, request: bytes) -> bytes:
         order: dict[str, Any] = json.loads(request)
@@ -77,6 +77,12 @@ class _Answers(grpc.GenericRpcHandler):  # type: ignore[misc]
         self._world.turn()
         self._listing = self._world.answer()
         return json.dumps({"seconds": time.monotonic() - before, "bytes": len(self._listing)}).encode()
+
+
+def _described(name: str) -> pb.DescribeCollectionResponse:
+    number = number_of(name)
+    schema = pb.CollectionSchema(name=name, external_source=collection_source(number))
+    return pb.DescribeCollectionResponse(schema=schema, collection_name=name, collectionID=FIRST_COLLECTION_ID + number)
 
 
 def main() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -260,6 +260,27 @@ class ScriptedMilvus:
         await self._called(("describe_collection", database, name))
         place = self.places[self._resolve(database, name)]
         return DescribedCollection(place.external, place.aliases, place.source if place.external else "")
+
+    async def describe_collections(
+        self, database: str, names: Sequence[str], *, timeout: float
+    ) -> list[DescribedCollection | errors.MilvusError]:
+        """One after the other, as Milvus's proxy does."""
+        self.calls.append(("describe_collections", database, *names))
+        refused = [self.refuse_inventory.get(f"describe_collection{of}") for of in ("s", f"s {database}")]
+        for error in filter(None, refused):
+            raise error
+        until = self.clock.monotonic() + timeout
+        found: list[DescribedCollection | errors.MilvusError] = []
+        for name in names:
+            try:
+                found.append(await self.describe_collection(database, name, timeout=timeout))
+            except errors.PermissionDenied:  # looked at before the call, which says nothing about any collection then
+                raise
+            except errors.MilvusError as error:
+                found.append(error)
+            if self.clock.monotonic() > until:
+                raise errors.DeadlineExceeded
+        return found
 
     async def collection_exists(self, database: str, name: str, *, timeout: float) -> bool:
         await self._called(("collection_exists", database, name))

@@ -163,11 +163,110 @@ def test_one_collection_that_cannot_be_described_does_not_hide_the_others(milvus
     assert made.account.by_kind == {"server_error": 1}
 
 
+def many(milvus: ScriptedMilvus, number: int, database: str = "default") -> list[str]:
+    names = [f"c{n:03}" for n in range(number)]
+    for name in names:
+        milvus.create(name, database)
+    return names
+
+
+def together(milvus: ScriptedMilvus) -> list[int]:
+    """Return of how many collections each call about several was."""
+    return [len(call) - 2 for call in milvus.calls if call[0] == "describe_collections"]
+
+
+def test_a_hundred_collections_of_one_database_are_described_in_one_call(milvus: ScriptedMilvus) -> None:
+    """Ten thousand one after the other would take longer than a pass may."""
+    many(milvus, 230)
+    many(milvus, 2, "hr")
+    many(milvus, 1, "sales")
+    picture = passes(reader(milvus))
+    assert together(milvus) == [100, 100, 30, 2]
+    assert len(picture.external) == 233
+    assert milvus.asked("describe_collection", "sales") == 1
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        errors.Unimplemented(),
+        errors.DeadlineExceeded(),
+        errors.BadResponse(),
+        errors.ServerFault(),
+        errors.ResponseTooLarge(),
+    ],
+    ids=lambda error: error.kind,
+)
+def test_where_several_cannot_be_described_at_once_each_is_described_alone(
+    milvus: ScriptedMilvus, refusal: errors.MilvusError
+) -> None:
+    """Milvus before 2.6 has no such call; that is no failure."""
+    many(milvus, 120)
+    milvus.refuse_inventory["describe_collections"] = refusal
+    made = reader(milvus)
+    assert len(passes(made).external) == 120
+    assert together(milvus) == [100]
+    assert milvus.asked("describe_collection") == 120
+    assert made.account.last_failures == ()
+
+
+@pytest.mark.parametrize("refusal", [errors.PermissionDenied(), errors.Unreachable()], ids=lambda error: error.kind)
+def test_where_a_database_refuses_all_of_it_is_left_alone(milvus: ScriptedMilvus, refusal: errors.MilvusError) -> None:
+    many(milvus, 120)
+    many(milvus, 2, "hr")
+    milvus.refuse_inventory["describe_collections default"] = refusal
+    made = reader(milvus)
+    assert [e.collection.database for e in passes(made).external] == ["hr", "hr"]
+    assert together(milvus) == [100, 2]
+    assert made.account.last_failures == (refusal,)
+
+
+def test_of_several_collections_one_that_is_gone_and_one_that_is_broken_do_not_hide_the_others(
+    milvus: ScriptedMilvus,
+) -> None:
+    milvus.create("gone")
+    milvus.create("broken")
+    milvus.create("docs")
+    milvus.refuse_inventory["describe_collection default.gone"] = errors.CollectionGone(code=100)
+    milvus.refuse_inventory["describe_collection default.broken"] = errors.ServerFault()
+    made = reader(milvus)
+    picture = passes(made)
+    assert [e.collection.name for e in picture.external] == ["docs"]
+    assert names(picture) == {("default", "docs"), ("default", "broken")}
+    assert made.account.by_kind == {"server_error": 1}
+
+
+def test_a_server_that_gets_tired_within_a_call_is_one_failure_and_what_it_has_said_is_kept(
+    milvus: ScriptedMilvus,
+) -> None:
+    for name in many(milvus, 120)[3:]:
+        milvus.refuse_inventory[f"describe_collection default.{name}"] = errors.RateLimited()
+    made = reader(milvus)
+    assert len(passes(made).external) == 3
+    assert together(milvus) == [100]
+    assert [type(each) for each in made.account.last_failures] == [errors.RateLimited]
+
+
+def test_a_call_about_several_leaves_time_to_go_on_one_by_one(milvus: ScriptedMilvus) -> None:
+    many(milvus, 100)
+    milvus.seconds_per_call = 0.5
+    made = reader(milvus, budget=30.0)
+    passes(made)
+    learnt = len(made.latest.external)
+    assert 30 < learnt < 60
+    assert len(passes(made).external) > learnt + 55, "no time is lost with trying again"
+    milvus.seconds_per_call = 0.0
+    many(milvus, 2, "hr")
+    passes(made, lambda: many(milvus, 2, "sales"))
+    assert together(milvus) == [100, 2]
+    assert len(made.latest.external) == 104
+
+
 def test_a_pass_that_runs_out_of_time_goes_on_where_it_stopped(milvus: ScriptedMilvus) -> None:
     for number in range(10):
         milvus.create(f"c{number}")
     milvus.seconds_per_call = 1.0
-    made = reader(milvus, budget=6.0)
+    made = reader(milvus, budget=8.0)
     first = len(passes(made).external)
     assert 0 < first < 10
     assert made.account.by_kind == {"deadline": 1}

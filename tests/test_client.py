@@ -33,6 +33,10 @@ CALLS: dict[str, tuple[str, Ask]] = {
         "DescribeCollection",
         lambda client: client.describe_collection("lake", "docs", timeout=PATIENCE),
     ),
+    "describe_collections": (
+        "BatchDescribeCollection",
+        lambda client: client.describe_collections("lake", ["docs"], timeout=PATIENCE),
+    ),
     "server_version": ("GetVersion", lambda client: client.server_version(timeout=PATIENCE)),
     "connect": ("Connect", lambda client: client.connect(timeout=PATIENCE)),
 }
@@ -86,6 +90,10 @@ def test_each_call_sends_what_it_is_asked_under_milvus_own_names() -> None:
         (
             "DescribeCollection",
             pb.DescribeCollectionRequest(db_name="lake", collection_name="docs").SerializeToString(),
+        ),
+        (
+            "BatchDescribeCollection",
+            pb.BatchDescribeCollectionRequest(db_name="lake", collection_name=["docs"]).SerializeToString(),
         ),
         ("GetVersion", b""),
     ]
@@ -194,6 +202,42 @@ def test_aliases_come_with_the_description_and_the_source_in_the_style_of_the_la
     )
     described = answered(CALLS["describe_collection"][1], {"DescribeCollection": answer}, labels={"source": "bucket"})
     assert described == DescribedCollection(True, ("current", "latest"), "s3://bucket")
+
+
+def several(*answers: pb.DescribeCollectionResponse) -> pb.BatchDescribeCollectionResponse:
+    return pb.BatchDescribeCollectionResponse(responses=answers)
+
+
+def described_together(answer: pb.BatchDescribeCollectionResponse, *names: str) -> Any:
+    return answered(
+        lambda client: client.describe_collections("lake", names, timeout=PATIENCE), {"BatchDescribeCollection": answer}
+    )
+
+
+def test_of_several_collections_each_has_its_own_description_or_refusal_in_the_order_asked_for() -> None:
+    docs = pb.DescribeCollectionResponse(
+        collection_name="docs", schema=pb.CollectionSchema(external_source="s3://lake/docs"), aliases=["current"]
+    )
+    gone = pb.DescribeCollectionResponse(status=pb.Status(code=100, reason="collection not found"))
+    plain = pb.DescribeCollectionResponse(schema=pb.CollectionSchema())
+    first, second, third = described_together(several(docs, gone, plain), "docs", "gone", "plain")
+    assert first == DescribedCollection(True, ("current",), "s3://lake/docs")
+    assert type(second) is errors.CollectionGone
+    assert third == DescribedCollection(False)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        several(),
+        several(*[pb.DescribeCollectionResponse()] * 2),
+        several(pb.DescribeCollectionResponse(collection_name="images")),
+    ],
+    ids=["none", "too many", "of another collection"],
+)
+def test_descriptions_that_cannot_be_told_apart_are_no_answer(answer: pb.BatchDescribeCollectionResponse) -> None:
+    with pytest.raises(errors.BadResponse):
+        described_together(answer, "docs")
 
 
 @pytest.mark.parametrize(

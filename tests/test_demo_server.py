@@ -256,6 +256,29 @@ def test_any_known_user_may_list_and_follow_jobs_of_all_databases_and_refresh_no
     talk(conversation, access=ACCESS)
 
 
+def test_several_descriptions_are_one_for_each_name_in_their_order() -> None:
+    async def conversation(_milvus: SimulatedMilvus, call: Client, _clock: HandClock) -> None:
+        answer = await call("BatchDescribeCollection", db_name="default", collection_name=["plain", "nope", "current"])
+        assert answer.status.code == 0
+        assert [one.status.code for one in answer.responses] == [0, 100, 0]
+        alone = [await call("DescribeCollection", collection_name=name) for name in ("plain", "nope", "current")]
+        assert list(answer.responses) == alone
+        assert (await call("BatchDescribeCollection", db_name="lake")).status.code == 1101
+
+    talk(conversation)
+
+
+def test_several_descriptions_need_the_privilege_of_one() -> None:
+    async def conversation(_milvus: SimulatedMilvus, call: Client, _clock: HandClock) -> None:
+        asked = {"db_name": "lake", "collection_name": ["docs"]}
+        code, text = await call.error("BatchDescribeCollection", "bob:secret", **asked)
+        assert code is grpc.StatusCode.PERMISSION_DENIED
+        assert text == "PrivilegeDescribeCollection: permission deny to bob in the `lake` database"
+        assert len((await call("BatchDescribeCollection", "annskey", **asked)).responses) == 1
+
+    talk(conversation, access=ACCESS)
+
+
 def test_missing_grants_show_as_missing_databases_and_collections() -> None:
     async def conversation(_milvus: SimulatedMilvus, call: Client, _clock: HandClock) -> None:
         assert list((await call("ListDatabases", "bob:secret")).db_names) == []

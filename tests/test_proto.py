@@ -97,6 +97,7 @@ def test_the_states_of_a_job_are_all_of_pymilvus_states() -> None:
         "DescribeDatabase",
         "ShowCollections",
         "DescribeCollection",
+        "BatchDescribeCollection",
         "RefreshExternalCollection",
         "GetRefreshExternalCollectionProgress",
         "ListRefreshExternalCollectionJobs",

@@ -120,6 +120,9 @@ GOOD: dict[str, Answer] = {
     "DescribeCollection": pb.DescribeCollectionResponse(
         schema=pb.CollectionSchema(name="docs", external_source="s3://bucket/docs/")
     ),
+    "BatchDescribeCollection": pb.BatchDescribeCollectionResponse(
+        responses=[pb.DescribeCollectionResponse(schema=pb.CollectionSchema(external_source="s3://bucket/docs/"))]
+    ),
     LIST_JOBS: pb.ListRefreshExternalCollectionJobsResponse(
         jobs=[pb.RefreshExternalCollectionJobInfo(job_id=1, collection_name="docs")]
     ),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from collections.abc import Iterable, Mapping
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
@@ -16,6 +17,16 @@ from exporter.model import Collection, DescribedCollection, ShownCollection
 
 # Dropped collections whose jobs Milvus may still list; a pipeline that makes one for each run must not fill the memory.
 _MAX_GONE: Final = 20_000
+_TOGETHER: Final = 100
+"""Collections described in one call: few enough that Milvus, which describes one after the other, is done in time."""
+_NOT_TOGETHER: Final = (
+    errors.Unimplemented,
+    errors.DeadlineExceeded,
+    errors.ResponseTooLarge,
+    errors.BadResponse,
+    errors.ServerFault,
+)
+"""What says nothing about describing one collection alone."""
 
 log = logging.getLogger("exporter.inventory")
 
@@ -31,6 +42,11 @@ class InventorySource(Protocol):
 
     async def describe_collection(self, database: str, name: str, *, timeout: float) -> DescribedCollection:
         """Describe one collection."""
+
+    async def describe_collections(
+        self, database: str, names: Sequence[str], *, timeout: float
+    ) -> Sequence[DescribedCollection | errors.MilvusError]:
+        """Describe several of one database: for each name its description or its refusal."""
 
     async def collection_exists(self, database: str, name: str, *, timeout: float) -> bool:
         """Ask by name, which needs no privilege."""
@@ -67,6 +83,12 @@ class _Pass:
     gone: dict[int, None] = field(default_factory=dict)
     """In the order of learning."""
     failures: list[errors.MilvusError] = field(default_factory=list)
+    refused: set[str] = field(default_factory=set)
+    """Databases of which nothing more is to be described."""
+
+
+class _NotTogetherError(Exception):
+    """A call about many collections has failed in a way that says nothing about each of them."""
 
 
 class InventoryReader:
@@ -94,6 +116,8 @@ class InventoryReader:
         self._gone: dict[int, None] = {}
         self._not_reached: frozenset[str] = frozenset()
         """Databases that the last pass could not show; they come first in the next."""
+        self._together = True
+        """Whether to describe many in one call: not where that has just failed, until a pass gets through."""
         self._one_at_a_time = asyncio.Lock()
         self.account = InventoryAccount()
         # From before a restart: the first pass must tell which of them have been dropped meanwhile.
@@ -169,34 +193,61 @@ class InventoryReader:
         return Entry(collection, created, found.external, found.aliases, found.source)
 
     async def _describe_new(self, here: _Pass) -> None:
-        refused: set[str] = set()
         wanted = [e for e in here.entries.values() if self._in_doubt(e)]
         # An alias can be pointed elsewhere at any time, so what has aliases is asked about each time; new ones first.
-        for entry in sorted(wanted, key=lambda e: e.collection.collection_id in self._described):
-            collection = entry.collection
-            if collection.database in refused:
+        waiting = deque(sorted(wanted, key=lambda e: e.collection.collection_id in self._described))
+        while waiting:
+            batch = _next_batch(waiting, _TOGETHER if self._together else 1)
+            if batch[0].collection.database in here.refused:
                 continue
             if self._left(here) <= 0:
                 here.failures.append(errors.DeadlineExceeded("the inventory's time budget is used up"))
                 return
             try:
-                found = await self._source.describe_collection(
-                    collection.database, collection.name, timeout=self._left(here)
-                )
-            except (errors.CollectionGone, errors.DatabaseGone):
-                # Dropped or renamed between the two calls. One that was known is not gone until it is no longer shown.
-                if collection.collection_id not in here.inventory.entries:
-                    here.entries.pop(collection.collection_id)
+                found = await self._describe(here, batch)
+            except _NotTogetherError:
+                self._together = False
+                waiting.extendleft(reversed(batch))
                 continue
-            except errors.MilvusError as error:
-                here.failures.append(error)
-                if not isinstance(error, errors.ServerFault):  # which may be about this one collection
-                    refused.add(collection.database)
-                continue
-            found = replace(found, source=sys.intern(found.source))  # as the jobs have it
-            self._described[collection.collection_id] = found
-            self._doubted.discard(collection.collection_id)
-            here.entries[collection.collection_id] = self._entry(collection, entry.created)
+            for entry, one in zip(batch, found, strict=False):
+                self._learn(here, entry, one)
+        self._together = True
+
+    async def _describe(
+        self, here: _Pass, batch: Sequence[Entry]
+    ) -> Sequence[DescribedCollection | errors.MilvusError]:
+        """Return what is answered about each, or about the first of them alone what holds for the whole database.
+
+        Raises :class:`_NotTogetherError` where each has to be asked about by itself.
+        """
+        database, names = batch[0].collection.database, [entry.collection.name for entry in batch]
+        try:
+            if len(names) == 1:
+                return [await self._source.describe_collection(database, names[0], timeout=self._left(here))]
+            # Whatever the call's time-out is, there must be time left to go on one by one.
+            patience = min(self._left(here), self._budget / 3)
+            return await self._source.describe_collections(database, names, timeout=patience)
+        except errors.MilvusError as error:
+            if len(names) > 1 and isinstance(error, _NOT_TOGETHER):
+                raise _NotTogetherError from None
+            return [error]
+
+    def _learn(self, here: _Pass, entry: Entry, found: DescribedCollection | errors.MilvusError) -> None:
+        collection = entry.collection
+        id_ = collection.collection_id
+        if isinstance(found, errors.CollectionGone | errors.DatabaseGone):
+            # Dropped or renamed between the two calls. One that was known is not gone until it is no longer shown.
+            if id_ not in here.inventory.entries:
+                here.entries.pop(id_)
+        elif isinstance(found, errors.MilvusError):
+            if collection.database not in here.refused:
+                here.failures.append(found)
+            if not isinstance(found, errors.ServerFault):  # which may be about this one collection
+                here.refused.add(collection.database)
+        else:
+            self._described[id_] = replace(found, source=sys.intern(found.source))  # as the jobs have it
+            self._doubted.discard(id_)
+            here.entries[id_] = self._entry(collection, entry.created)
 
     def _in_doubt(self, entry: Entry) -> bool:
         id_ = entry.collection.collection_id
@@ -226,3 +277,11 @@ class InventoryReader:
 
     def _left(self, here: _Pass) -> float:
         return min(self._call_timeout, here.deadline - self._clock.monotonic())
+
+
+def _next_batch(waiting: deque[Entry], most: int) -> list[Entry]:
+    """Take the next entries of one database."""
+    batch = [waiting.popleft()]
+    while waiting and len(batch) < most and waiting[0].collection.database == batch[0].collection.database:
+        batch.append(waiting.popleft())
+    return batch

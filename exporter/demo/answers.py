@@ -13,6 +13,7 @@ from exporter.demo.refusals import (
     MISSING_PARAMETER,
     NOT_READY,
     Refused,
+    missing,
     no_collection,
 )
 from exporter.demo.spec import redact_spec
@@ -145,6 +146,20 @@ def _describe_collection(world: World, caller: Caller, request: Any) -> Any:
     )
 
 
+def _batch_describe_collection(world: World, caller: Caller, request: Any) -> Any:
+    if not request.collection_name:
+        raise missing("collection names cannot be empty")
+    base = caller.meant(request)
+    found = []
+    for name in request.collection_name:
+        try:
+            one = pb.DescribeCollectionRequest(db_name=base, collection_name=name)
+            found.append(_describe_collection(world, caller, one))
+        except Refused as refused:
+            found.append(pb.DescribeCollectionResponse(status=status_of(refused)))
+    return pb.BatchDescribeCollectionResponse(status=pb.Status(), responses=found)
+
+
 def _refresh(world: World, caller: Caller, request: Any) -> Any:
     base = caller.meant(request)
     caller.require("RefreshExternalCollection", base, request.collection_name)
@@ -172,6 +187,9 @@ CALLS: Final = {
     "DescribeDatabase": Call(pb.DescribeDatabaseRequest, pb.DescribeDatabaseResponse, _describe_database),
     "ShowCollections": Call(pb.ShowCollectionsRequest, pb.ShowCollectionsResponse, _show_collections),
     "DescribeCollection": Call(pb.DescribeCollectionRequest, pb.DescribeCollectionResponse, _describe_collection),
+    "BatchDescribeCollection": Call(
+        pb.BatchDescribeCollectionRequest, pb.BatchDescribeCollectionResponse, _batch_describe_collection
+    ),
     "RefreshExternalCollection": Call(
         pb.RefreshExternalCollectionRequest, pb.RefreshExternalCollectionResponse, _refresh
     ),

@@ -84,6 +84,27 @@ class MilvusClient:
         """Describe one collection by name."""
         request = pb.DescribeCollectionRequest(db_name=database, collection_name=name)
         answer = await self._call("DescribeCollection", request, pb.DescribeCollectionResponse, timeout)
+        return self._described(answer)
+
+    async def describe_collections(
+        self, database: str, names: Sequence[str], *, timeout: float
+    ) -> list[DescribedCollection | errors.MilvusError]:
+        """Describe collections of one database in one call. Returns for each name its description or its refusal.
+
+        Raises :class:`errors.Unimplemented` before Milvus 2.6 (docs/milvus.md, "The calls").
+        """
+        request = pb.BatchDescribeCollectionRequest(db_name=database, collection_name=names)
+        answer = await self._call("BatchDescribeCollection", request, pb.BatchDescribeCollectionResponse, timeout)
+        found = answer.responses
+        if len(found) != len(names):
+            raise errors.BadResponse(f"{len(found)} descriptions for {len(names)} collections")
+        refusals = [from_status(one.status) for one in found]
+        for name, one, refused in zip(names, found, refusals, strict=True):
+            if refused is None and one.collection_name not in ("", name):
+                raise errors.BadResponse("a description of another collection")
+        return [refused or self._described(one) for one, refused in zip(found, refusals, strict=True)]
+
+    def _described(self, answer: pb.DescribeCollectionResponse) -> DescribedCollection:
         schema = answer.schema
         # The source is empty until a first refresh supplies it; a mapped field tells an external collection.
         external = bool(schema.external_source) or any(field.external_field for field in schema.fields)

@@ -169,7 +169,9 @@ def test_a_role_that_lists_jobs_and_sees_no_collection(known: Exporter, server: 
     """``up 1`` and every job there: the inventory's refusal is told apart, and costs no poll."""
     before = known.until(lambda now: now.value("up") == 1, "a good poll")
     refused = _refusals(before)
-    server.set(auth={**GOOD, "deny": ["ListDatabases", "ShowCollections", "DescribeCollection"]})
+    server.set(
+        auth={**GOOD, "deny": ["ListDatabases", "ShowCollections", "DescribeCollection", "BatchDescribeCollection"]}
+    )
     after = known.until(lambda now: _refusals(now) >= refused + 2, "two refused inventories")
     assert (after.value("up"), after.errors()) == (1, before.errors())
     assert after.total("jobs", database="default", collection="ext") == 1

@@ -43,7 +43,12 @@ def test_a_poll_takes_longer_than_the_interval(world: PymilvusServer) -> None:
     """Polls do not overlap: the tick between is skipped and counted, and the next one comes on time."""
     world.set_jobs(job(1))
     # The first poll waits for the inventory: three calls, each within its time-out of 0.9 s.
-    world.set(faults={call: {"delay": 0.6} for call in ("ListDatabases", "ShowCollections", "DescribeCollection")})
+    world.set(
+        faults={
+            call: {"delay": 0.6}
+            for call in ("ListDatabases", "ShowCollections", "DescribeCollection", "BatchDescribeCollection")
+        }
+    )
     with Exporter(world.uri) as exporter:
         slow = exporter.until(lambda now: now.value("up") == 1, "a good poll")
         assert (slow.value("polls_skipped_total") or 0) >= 1

@@ -222,7 +222,7 @@ def test_an_alias_is_attributed_to_the_collection_it_stands_for(milvus: Pymilvus
 
 
 def test_without_any_inventory_privilege_jobs_are_shown_with_an_empty_database(milvus: PymilvusServer) -> None:
-    denied = ["ListDatabases", "ShowCollections", "DescribeCollection"]
+    denied = ["ListDatabases", "ShowCollections", "DescribeCollection", "BatchDescribeCollection"]
     milvus.set(databases=databases(lake=["orders"]), auth={"tokens": ["bob:secret1"], "deny": denied})
     milvus.set_jobs(job(1, "orders", database="lake"))
     done = call("once", "--milvus.uri", milvus.uri, env={"MILVUS_TOKEN": "bob:secret1"})

@@ -16,6 +16,30 @@ MAKE_BOB = """
 from pymilvus import MilvusClient
 client = MilvusClient(uri="http://127.0.0.1:19530", token="root:Milvus")
 client.create_user("bob", "Secret-of-bob1")
+for name in ("one", "two"):
+    client.create_collection(name, dimension=4)
+"""
+LEARN = """
+import asyncio
+from exporter import errors
+from exporter.catalog import InventoryReader
+from exporter.clock import SystemClock
+from exporter.config import Settings
+from exporter.milvus.client import MilvusClient
+
+async def main():
+    milvus = {"uri": "http://127.0.0.1:19530", "token": "root:Milvus"}
+    client = MilvusClient(Settings.model_validate({"milvus": milvus}))
+    try:
+        await client.describe_collections("default", ["one", "two"], timeout=30)
+    except errors.MilvusError as refused:
+        print(refused.kind)
+    reader = InventoryReader(client, SystemClock(), budget=60, call_timeout=30)
+    await reader.read()
+    print(reader.account.last_failures, sorted((e.collection.name, e.external) for e in reader.latest.entries.values()))
+    await client.close()
+
+asyncio.run(main())
 """
 ROOT_TOKEN = {"MILVUS_TOKEN": "root:Milvus"}
 BOB_TOKEN = {"MILVUS_TOKEN": "bob:Secret-of-bob1"}
@@ -86,6 +110,12 @@ def test_a_user_without_a_role_is_refused_the_inventory(real: RealMilvus) -> Non
         down = exporter.until(lambda now: "permission_denied" in inventory_kinds(now), "a refused inventory")
         assert down.value("up") == 0
         assert "Traceback" not in exporter.log
+
+
+def test_a_server_that_cannot_describe_several_collections_at_once_is_asked_about_each(real: RealMilvus) -> None:
+    done = real.run([sys.executable, "-W", "ignore", "-c", LEARN])
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ["unimplemented", "() [('one', False), ('two', False)]"]
 
 
 def test_once_exits_1_and_says_why(real: RealMilvus) -> None:

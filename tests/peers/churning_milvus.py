@@ -223,7 +223,9 @@ class Churn:
         self.milvus.faults.denial = Denied("UNAUTHENTICATED", "auth check failure")
 
     async def _no_inventory(self) -> None:
-        self.milvus.faults.unknown_methods = frozenset({"ShowCollections", "DescribeCollection"})
+        self.milvus.faults.unknown_methods = frozenset(
+            {"ShowCollections", "DescribeCollection", "BatchDescribeCollection"}
+        )
 
     async def _broken_job(self) -> None:
         with contextlib.suppress(ValueError):  # there is none

@@ -114,6 +114,17 @@ class Servicer(milvus_pb2_grpc.MilvusServiceServicer):
             schema=schema(database, one),
         )
 
+    def BatchDescribeCollection(self, request: Any, context: Any) -> Any:
+        if not request.collection_name:
+            status = common_pb2.Status(code=1101, error_code=1, reason="collection names cannot be empty")
+            return milvus_pb2.BatchDescribeCollectionResponse(status=status)
+        each = milvus_pb2.DescribeCollectionRequest
+        found = [
+            self.DescribeCollection(each(db_name=request.db_name, collection_name=name), context)
+            for name in request.collection_name
+        ]
+        return milvus_pb2.BatchDescribeCollectionResponse(status=OK, responses=found)
+
     def DescribeDatabase(self, request: Any, context: Any) -> Any:
         if request.db_name not in self.world["databases"]:
             return milvus_pb2.DescribeDatabaseResponse(status=no_database(request.db_name))
