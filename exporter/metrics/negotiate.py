@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 from exporter.metrics.text import Format
 
 _MAX_HEADER: Final = 4096
+# Each of the few that scrape sends the same headers every time.
+_remembered = lru_cache(maxsize=32)
 
 
+@_remembered
 def choose_format(accept: str) -> Format:
     """Return the acceptable format the caller likes best; plain text 0.0.4 where nothing fits.
 
@@ -23,6 +27,7 @@ def choose_format(accept: str) -> Format:
     return best
 
 
+@_remembered
 def accepts_gzip(accept_encoding: str) -> bool:
     """Return whether the caller takes gzip, and likes plain bytes no better."""
     qualities = {name: _quality(parameters) for name, parameters in _items(accept_encoding)}

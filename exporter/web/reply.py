@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 Message = MutableMapping[str, Any]
@@ -13,9 +14,9 @@ Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Message, Receive, Send], Awaitable[None]]
 """An ASGI application."""
 
-PIECE: Final = 256 * 1024
-"""Bytes handed to the transport at once. Less costs calls; all at once keeps a copy of the rest for every slow reader,
-and plain asyncio copies that rest again with every write (docs/decisions/0004-http-server.md)."""
+PIECE: Final = 1024 * 1024
+"""Bytes handed to the transport at once. Less costs calls; plain asyncio keeps a copy of what a slow reader has not
+read, and copies that rest again with every write (docs/decisions/0004-http-server.md)."""
 SMALL: Final = 32 * 1024
 """Chunks below this are joined, so that many tiny ones are not a call each; larger ones are never copied."""
 
@@ -70,11 +71,15 @@ def pieces(chunks: Sequence[bytes]) -> Iterator[bytes | memoryview]:
 
 def encode_headers(reply: Reply) -> list[tuple[bytes, bytes]]:
     """Return all headers of an answer. ``content-length`` is the whole body's, also for HEAD."""
-    headers = dict(SECURITY)
-    headers["content-type"] = reply.content_type
-    headers["content-length"] = str(sum(map(len, reply.chunks)))
-    headers.update((name.lower(), value) for name, value in reply.headers)
-    return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+    return list(_encoded(reply.content_type, sum(map(len, reply.chunks)), reply.headers))
+
+
+@lru_cache(maxsize=32)
+def _encoded(content_type: str, length: int, more: tuple[tuple[str, str], ...]) -> tuple[tuple[bytes, bytes], ...]:
+    # Until the next poll all scrapes of one kind have the same.
+    headers = {**dict(SECURITY), "content-type": content_type, "content-length": str(length)}
+    headers.update((name.lower(), value) for name, value in more)
+    return tuple((name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items())
 
 
 async def send_reply(reply: Reply, send: Send, *, head_only: bool = False) -> None:
