@@ -108,10 +108,7 @@ step = st.one_of(any_listing, st.sampled_from(["the same", "again, reversed", "a
 def test_decoding_what_differs_says_what_decoding_everything_says(
     steps: list[list[Record] | str], most: int, together: int
 ) -> None:
-    """Whatever comes between: repeated ids, half-written ends, parts, polls that broke off, many records at once.
-
-    It may say more often what a record says.
-    """
+    """Whatever comes between: repeated ids, half-written ends, parts, polls that broke off, many records at once."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("exporter.milvus.records._MOST_AT_ONCE", most)
         patch.setattr("exporter.milvus.records._TOGETHER", together)
@@ -132,10 +129,7 @@ def both_ways(steps: list[list[Record] | str]) -> None:
             listing = listing if each == "the same" else listing[::-1] if isinstance(each, str) else each
             one = plain.whole(listing, NOW + now)
             other = quick.whole_of_bytes([record.SerializeToString() for record in listing], NOW + now)
-        again = [job for job in other.changed if job not in one.changed]
-        fresh = ListingDecoder().whole(listing[:2] if each == "a part" else listing, NOW + now).changed
-        assert all(job in fresh for job in again)
-        assert sorted(one.changed, key=repr) == sorted((j for j in other.changed if j not in again), key=repr)
+        assert sorted(one.changed, key=repr) == sorted(other.changed, key=repr)
         assert (set(one.gone), one.problems, one.total) == (set(other.gone), other.problems, other.total)
 
 

@@ -35,7 +35,7 @@ class Decoded:
 
     changed: tuple[Job, ...]
     """New jobs and jobs that differ from the last listing, if only in what we do not read; half-written ones each
-    time. That one of the others is said again does no harm."""
+    time."""
     gone: tuple[int, ...]
     """Ids that an earlier listing had and this one has not."""
     problems: Counter[Problem]
@@ -51,7 +51,7 @@ class ListingDecoder:
         self._styles: tuple[SourceStyle, ReasonStyle] = (source_style, reason_style)
         self._sources: Sources = {}
         self._known: dict[int, int] = {}
-        """What the last listing said of each job, as a hash; the ids alone where ``_seen`` has those."""
+        """The hash of each job's record in the last listing; the ids alone where ``_seen`` has both."""
         self._reported: dict[int, set[Problem]] = {}
         self._seen: Seen | None = None
         """The last listing, one record for each id in ``_known``; None where what is known came in another way."""
@@ -104,12 +104,15 @@ class ListingDecoder:
         listed = list(map(former.get, listed, listed))
         waited, self._unwritten = self._unwritten, {}
         problems: Counter[Problem] = Counter()
+        moved = set(map(hashes.__getitem__, differs.added)) & set(map(before.hashes.__getitem__, differs.removed))
         changed = [
             self._careful(raw, id_, now, problems, before=raw) for id_, raw in waited.items() if id_ not in former
         ]
         for place, id_, job in zip(
             differs.added, listed, ordinary(new.rows(), listed, now, self._styles[0], self._sources), strict=True
         ):
+            if moved and hashes[place] in moved and id_ not in waited:
+                continue  # it says what it said, in another place
             changed.append(job or self._careful(listing[place], id_, now, problems, before=waited.get(id_)))
         known.update(dict.fromkeys(listed, _SAID))
         self._seen = Seen(hashes, ids_after(before, differs, listed))
@@ -134,7 +137,8 @@ class ListingDecoder:
             self._reported.pop(job_id, None)
 
     def _decode(self, records: Sequence[Record], now: float, scope: frozenset[int] | None) -> Decoded:
-        self._known.update((id_, _said(parsed(raw))) for id_, raw in self._unwritten.items())
+        if self._seen is not None:
+            self._known = dict(zip(self._seen.ids, self._seen.hashes, strict=True))
         self._seen, self._unwritten = None, {}
         problems: Counter[Problem] = Counter()
         seen = {record.job_id for record in records}
@@ -180,7 +184,9 @@ class ListingDecoder:
 
 
 def _said(record: Record) -> int:
-    return hash(row_of(record))
+    # Milvus writes fields in their order, as this does, so it is the hash of the record as it came. Where it is not, a
+    # record is taken as changed once more.
+    return hash(record.SerializeToString())
 
 
 def _how_far(record: Record) -> tuple[bool, int, int, int, int, str, str, str]:
