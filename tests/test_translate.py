@@ -33,8 +33,8 @@ def test_the_quick_way_says_what_the_careful_way_says_and_leaves_it_whatever_is_
             setattr(record, name, value)
         style, found = styles[number % 3], list[Problem]()
         careful = translated(record, record.job_id, NOW, found, again=False, styles=(style, "safe"), sources={})
-        (quick,) = ordinary([row_of(record)], [record.job_id], NOW, style, {})
-        assert quick is None or (type(quick) is Job and not found and quick == careful), values
+        (quick,) = ordinary([row_of(record)], {}, NOW, style, {})
+        assert quick == record.job_id or (type(quick) is Job and not found and quick == careful), values
 
 
 @pytest.mark.parametrize(
@@ -47,5 +47,5 @@ def test_the_quick_way_says_what_the_careful_way_says_and_leaves_it_whatever_is_
     ids=lambda record: pb.RefreshExternalCollectionState.Name(record.state),
 )
 def test_most_jobs_go_the_quick_way(record: Record) -> None:
-    (quick,) = ordinary([row_of(record)], [1], NOW, "path", {})
-    assert quick is not None
+    (quick,) = ordinary([row_of(record)], {}, NOW, "path", {})
+    assert type(quick) is Job

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
-from exporter.milvus.difference import Picked, Seen, difference, hashed, ids_after
-from exporter.milvus.records import Batch, Record, parsed, row_of
+from exporter.milvus.difference import Difference, Picked, Seen, difference, hashed, ids_after
+from exporter.milvus.records import Record, parsed, row_of, rows
 from exporter.milvus.redact import SourceStyle
 from exporter.milvus.translate import (
     ENDED,
@@ -94,26 +94,30 @@ class ListingDecoder:
         hashes = hashed(listing)
         differs = difference(before.hashes, hashes)
         added = Picked(listing, differs.added)
-        new, former = Batch(added), {(id_ := before.ids[place]): id_ for place in differs.removed}
-        listed = new.ids()
+        # A job that has changed keeps its id as the object that it is everywhere: 32 bytes for each.
+        former = {(id_ := before.ids[place]): id_ for place in differs.removed}
+        found = list(ordinary(rows(added), former, now, self._styles[0], self._sources))
+        listed = [one if isinstance(one, int) else one[0] for one in found]
         arrived, known = set(listed), self._known
         # What is known and has not gone from its place stands in two.
         if len(arrived) < len(added) or not known.keys() & arrived <= former.keys():
             return None
-        # A job that has changed keeps its id as the object that it is everywhere: 32 bytes for each.
-        listed = list(map(former.get, listed, listed))
         waited, self._unwritten = self._unwritten, {}
         problems: Counter[Problem] = Counter()
-        moved = set(map(hashes.__getitem__, differs.added)) & set(map(before.hashes.__getitem__, differs.removed))
+        moved = _moved(before, differs, hashes)
         changed = [
             self._careful(raw, id_, now, problems, before=raw) for id_, raw in waited.items() if id_ not in former
         ]
-        for place, id_, job in zip(
-            differs.added, listed, ordinary(new.rows(), listed, now, self._styles[0], self._sources), strict=True
-        ):
-            if moved and hashes[place] in moved and id_ not in waited:
-                continue  # it says what it said, in another place
-            changed.append(job or self._careful(listing[place], id_, now, problems, before=waited.get(id_)))
+        if moved or int in set(map(type, found)):
+            for place, id_, one in zip(differs.added, listed, found, strict=True):
+                if moved and hashes[place] in moved and id_ not in waited:
+                    continue  # it says what it said, in another place
+                odd = isinstance(one, int)
+                changed.append(
+                    self._careful(listing[place], id_, now, problems, before=waited.get(id_)) if odd else cast(Job, one)
+                )
+        else:
+            changed += cast("list[Job]", found)
         known.update(dict.fromkeys(listed, _SAID))
         self._seen = Seen(hashes, ids_after(before, differs, listed))
         gone = tuple(former.keys() - arrived)
@@ -181,6 +185,14 @@ class ListingDecoder:
         if problem not in reported:
             reported.add(problem)
             problems[problem] += 1
+
+
+def _moved(before: Seen, differs: Difference, hashes: Sequence[int]) -> set[int]:
+    """Return the hashes of records that stand in both listings and yet in none of the runs."""
+    if not differs.runs:
+        return set()  # had any record been in both, there were one
+    was = set(map(before.hashes.__getitem__, differs.removed))
+    return was.intersection(map(hashes.__getitem__, differs.added))
 
 
 def _said(record: Record) -> int:

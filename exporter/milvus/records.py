@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from operator import attrgetter
 from typing import Final
@@ -25,38 +25,16 @@ row_of: Final[attrgetter[Row]] = attrgetter(
 
 _TOGETHER: Final = 512
 """Records decoded at once: a message of their own for each costs three times as much."""
-_MOST_AT_ONCE: Final = 16_384
-"""Decoded records kept side by side; a first listing can have a million."""
 
 
-class Batch:
-    """Records to be gone through as often as one likes.
-
-    Going through them raises :class:`exporter.errors.BadResponse` at one that is none. More than some thousands are
-    decoded anew each time: all at once they take several times their bytes.
-    """
-
-    def __init__(self, records: Sequence[bytes]) -> None:
-        self._records = records
-        self._rows = list(map(row_of, self._decoded())) if len(records) <= _MOST_AT_ONCE else None
-
-    def ids(self) -> list[int]:
-        """Return the job ids."""
-        if self._rows is None:
-            return [record.job_id for record in self._decoded()]
-        return [row[0] for row in self._rows]
-
-    def rows(self) -> Iterable[Row]:
-        """Return what the records say."""
-        return map(row_of, self._decoded()) if self._rows is None else self._rows
-
-    def _decoded(self) -> Iterator[Record]:
-        left = iter(self._records)
-        try:
-            while batch := ListingView(jobs=islice(left, _TOGETHER)).SerializeToString():
-                yield from pb.ListRefreshExternalCollectionJobsResponse.FromString(batch).jobs
-        except DecodeError:
-            raise errors.BadResponse("a job record that is none") from None
+def rows(records: Iterable[bytes]) -> Iterator[Row]:
+    """Yield what each record says. Raises :class:`exporter.errors.BadResponse` at one that is none."""
+    left = iter(records)
+    try:
+        while batch := ListingView(jobs=islice(left, _TOGETHER)).SerializeToString():
+            yield from map(row_of, pb.ListRefreshExternalCollectionJobsResponse.FromString(batch).jobs)
+    except DecodeError:
+        raise errors.BadResponse("a job record that is none") from None
 
 
 def parsed(raw: bytes) -> Record:

@@ -6,7 +6,7 @@ What Milvus's fields mean: docs/milvus.md, "Impossible values".
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache, partial
 from typing import Final, Literal, cast
 
@@ -46,19 +46,21 @@ def half_written(record: Record) -> bool:
 
 
 def ordinary(
-    rows: Iterable[Row], ids: Iterable[int], now: float, style: SourceStyle, sources: Sources
-) -> Iterator[Job | None]:
-    """Yield the job of each record that is under way or completed and says nothing odd; None for any other.
+    rows: Iterable[Row], known: Mapping[int, int], now: float, style: SourceStyle, sources: Sources
+) -> Iterator[Job | int]:
+    """Yield the job of each record that is under way or completed and says nothing odd; of any other its job id.
 
     Most records are such: one loop without a call of ours for each, as whatever is done here is done for every record
-    of a first listing. ``ids`` are their job ids as the objects that others have of them, ``now`` is epoch seconds.
+    of a first listing. ``known`` has job ids as the objects that others have of them, ``now`` is epoch seconds.
     """
+    same = known.get
     latest = (now + _MAX_AHEAD_SECONDS) * 1000
-    for job_id, (_, state, progress, start, end, reason, name, raw) in zip(ids, rows, strict=True):
+    for given, state, progress, start, end, reason, name, raw in rows:
+        job_id = same(given, given)
         ends = state == _COMPLETED and start <= end <= latest
         runs = state in _UNDER_WAY and not end and start <= latest
         if not (ends or runs) or reason or not job_id or not 0 <= progress <= 100 or start <= 0:  # noqa: PLR2004
-            yield None
+            yield job_id
         else:
             source = sources.get(raw)
             yield _new_job((
