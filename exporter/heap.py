@@ -66,11 +66,11 @@ def quiet() -> Iterator[None]:
     thread. What others make meanwhile is left out too, garbage or not: that is looked for when it has become much.
     """
     with _QUIET.lock:
-        _QUIET.under_way += 1
-        if _QUIET.under_way == 1 and gc.isenabled():
+        if not _QUIET.under_way and gc.isenabled():
             gc.collect(1)  # what is young by now: nothing of the work, so it takes no time
             gc.disable()
             _QUIET.off = True
+        _QUIET.under_way += 1
     try:
         yield
     finally:
@@ -92,7 +92,7 @@ class _Quiet:
     """Whether we have switched it off: at the start of the process it is off anyway."""
     times: int = 0
     bound: int = 0
-    """Objects left out from which on some of them are looked at as garbage; 0 before that is known."""
+    """Objects left out from which on all of them are looked through; 0 before that is known."""
 
 
 _QUIET: Final = _Quiet()
@@ -103,11 +103,14 @@ _LOOK_EVERY: Final = 64
 def _leave_out_once_more() -> None:
     gc.freeze()
     _QUIET.times += 1
-    if _QUIET.bound and _QUIET.times % _LOOK_EVERY == 0 and gc.get_freeze_count() > _QUIET.bound:
+    if _QUIET.times % _LOOK_EVERY:
+        return
+    if _QUIET.bound and gc.get_freeze_count() > _QUIET.bound:
         gc.unfreeze()
         gc.collect()
         gc.freeze()
-        _QUIET.bound = _bound()
+        _QUIET.bound = 0
+    _QUIET.bound = _QUIET.bound or _bound()
 
 
 def _bound() -> int:

@@ -80,8 +80,10 @@ def test_work_that_fails_leaves_the_search_on() -> None:
     assert gc.isenabled()
 
 
-def test_garbage_among_what_was_left_out_goes_when_it_has_become_much() -> None:
-    heap.settle()
+@pytest.mark.parametrize("settled", [True, False], ids=["after a good poll", "before any poll was good"])
+def test_garbage_among_what_was_left_out_goes_when_it_has_become_much(settled: bool) -> None:
+    if settled:
+        heap.settle()
     knots: list[weakref.ref[Knot]] = []
     for _ in range(10 * heap._LOOK_EVERY):
         with heap.quiet():
