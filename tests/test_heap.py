@@ -84,9 +84,10 @@ def test_work_that_fails_leaves_the_search_on() -> None:
 def test_garbage_among_what_was_left_out_goes_when_it_has_become_much(settled: bool) -> None:
     if settled:
         heap.settle()
+    some = len(gc.get_objects()) // 1000 if not settled else gc.get_freeze_count() // 1000
     knots: list[weakref.ref[Knot]] = []
     for _ in range(10 * heap._LOOK_EVERY):
         with heap.quiet():
-            knots += [weakref.ref(Knot()) for _ in range(gc.get_freeze_count() // 1000)]
+            knots += [weakref.ref(Knot()) for _ in range(some)]
     alive = sum(each() is not None for each in knots)
     assert 0 < alive < len(knots) / 2
