@@ -82,6 +82,15 @@ def quiet() -> Iterator[None]:
                 gc.enable()
 
 
+def look_again() -> None:
+    """Have garbage looked for from now on; where quiet work is under way, from its end on."""
+    with _QUIET.lock:
+        if _QUIET.under_way:
+            _QUIET.off = True
+        else:
+            gc.enable()
+
+
 @dataclass(slots=True)
 class _Quiet:
     """The search for garbage is the whole process's, and several threads may want it off at once."""

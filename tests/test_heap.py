@@ -66,6 +66,18 @@ def test_work_in_several_threads_is_quiet_until_the_last_of_them_has_ended() -> 
     assert gc.isenabled()
 
 
+def test_whoever_wants_the_search_on_does_not_disturb_quiet_work() -> None:
+    """One of several Milvus ends its first poll while another's goes on."""
+    gc.disable()
+    with heap.quiet():
+        heap.look_again()
+        assert not gc.isenabled()
+    assert gc.isenabled()
+    gc.disable()
+    heap.look_again()
+    assert gc.isenabled()
+
+
 def test_a_search_that_is_off_anyway_stays_off() -> None:
     """As at the start of the process, until the first poll has ended."""
     gc.disable()

@@ -52,11 +52,11 @@ COMMANDS = {
         ("once", MILVUS), 1, 430,
         frozenset({"yaml", "apscheduler", "uvicorn", "uvloop", "exporter.web", "exporter.demo", "sqlite3"}),
     ),
-    # Without a file of any kind, and looked at by nobody.
+    # Without a state file, without web.config_file, and looked at by nobody.
     "run": Command(
         ("run", MILVUS, "--web.listen-address=127.0.0.1:0"), 0, 550,
         frozenset({
-            "yaml", "exporter.demo", "exporter.check", "sqlite3", "bcrypt", "jinja2",
+            "exporter.demo", "exporter.check", "sqlite3", "bcrypt", "jinja2",
             "exporter.config.web", "exporter.page.answers", "exporter.web.security",
         }),
     ),

@@ -77,7 +77,7 @@ class Attribution:
         return not 0 < start < (taker.created or 0.0)
 
     def restore(self, placed: Iterable[tuple[Job, Collection]]) -> None:
-        """Take over answers from before a restart, as far as they name a database: the others are open."""
+        """Take over answers from before a restart, as far as they name a database: the others are still open."""
         for job, collection in placed:
             if collection.database:
                 self._settled[job.job_id] = (collection, job.start or 0.0, job.name)

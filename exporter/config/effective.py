@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from pydantic import SecretStr
 
@@ -16,9 +16,6 @@ from exporter.config.targets import OF_ITS_OWN, TARGETS
 from exporter.config.units import format_bytes, format_duration
 from exporter.config.uri import MilvusAddress
 from exporter.config.values import ListenAddress
-
-_WORDS: Final = frozenset(["null", "true", "false", "yes", "no", "on", "off", "y", "n"])
-"""What YAML takes for something else than text."""
 
 
 def effective(settings: Settings, *, one_line: bool = False) -> str:
@@ -32,10 +29,10 @@ def effective(settings: Settings, *, one_line: bool = False) -> str:
     tree[TARGETS[0]] = _targets(settings) if settings.targets else None
     if settings.targets:
         del tree["milvus"]
-    if one_line:
-        return _on_one_line(tree)
-    import yaml  # noqa: PLC0415  # a start without a file needs none of it: the log's line is written below
+    import yaml  # noqa: PLC0415  # not for commands that show no settings
 
+    if one_line:
+        return yaml.safe_dump(tree, sort_keys=False, default_flow_style=True, width=float("inf")).strip()
     return yaml.safe_dump(tree, sort_keys=False, allow_unicode=True)
 
 
@@ -89,28 +86,3 @@ def _scalar(value: object, path: tuple[str, ...]) -> object:
         case int() if not isinstance(value, bool) and KEYS[path].metavar == "BYTES":
             return format_bytes(value)
     return value
-
-
-def _on_one_line(value: object) -> str:
-    """Return YAML's flow form of what :func:`effective` shows. Quoted is whatever is not plainly a text."""
-    match value:
-        case None:
-            return "null"
-        case dict():
-            return "{" + ", ".join(f"{_on_one_line(key)}: {_on_one_line(below)}" for key, below in value.items()) + "}"
-        case list():
-            return "[" + ", ".join(map(_on_one_line, value)) + "]"
-        case str():
-            return _text_on_one_line(value)
-    return str(value).lower()
-
-
-def _text_on_one_line(text: str) -> str:
-    bare = text.replace("_", "").replace("/", "")
-    # A number has a digit at its end, or begins with 0, as 0xFF does.
-    if bare.isascii() and bare.isalnum() and bare[-1].isalpha() and bare[0] != "0" and bare.lower() not in _WORDS:
-        return text
-    if text.isascii() and text.isprintable():
-        return "'" + text.replace("'", "''") + "'"
-    shown = (c if c.isascii() and c.isprintable() and c not in '"\\' else f"\\U{ord(c):08X}" for c in text)
-    return '"' + "".join(shown) + '"'

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final, cast
 
 from exporter.milvus.difference import Difference, Picked, Seen, difference, hashed, ids_after
-from exporter.milvus.records import Record, parsed, row_of, rows
+from exporter.milvus.records import Record, parsed, rows
 from exporter.milvus.redact import SourceStyle
 from exporter.milvus.translate import (
     ENDED,
@@ -132,8 +132,7 @@ class ListingDecoder:
         record = parsed(raw)
         if half_written(record):
             self._unwritten[job_id] = raw
-        again = before is not None and row_of(parsed(before)) == row_of(record)
-        return self._in_our_words(record, job_id, now, problems, again=again)
+        return self._in_our_words(record, job_id, now, problems, again=raw == before)
 
     def _forget(self, gone: Iterable[int]) -> None:
         for job_id in gone:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -97,7 +96,7 @@ class Corridor:
         if snapshot is not None:
             self._memory.ledger.mark_shown()
             self._settle()
-        gc.enable()  # off from the start of the process to the end of the first poll, whatever came of it
+        heap.look_again()  # off from the start of the process to the end of the first poll, whatever came of it
         self._report.poll(outcome, failure or self._refused)
 
     def _settle(self) -> None:
