@@ -69,7 +69,7 @@ async def serve(
         log.info("started", extra={"version": __version__, "configuration": effective(settings, one_line=True)})
         if announce is not None:
             announce(server.addresses)
-        heap.leave_out()
+        heap.freeze()
         fleet.start()
         notify.send(notify.ready("listening"), os.environ)
         signs = asyncio.create_task(notify.keep_alive(lambda: fleet.healthy, os.environ, os.getpid()))

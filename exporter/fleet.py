@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -98,9 +97,7 @@ class Fleet:
                 raise fault
         if change.removed or change.changed:
             # What polls remember refers to itself, and what was left out of the search for garbage is never found.
-            gc.unfreeze()
-            gc.collect()
-            heap.settle()
+            heap.refreeze()
         return change
 
     async def stop(self) -> None:

@@ -214,7 +214,7 @@ def test_what_is_no_longer_needed_is_freed(caplog: pytest.LogCaptureFixture) -> 
         fleet.start()
         await until_ready(fleet)
         before = [weakref.ref(target.corridor) for target in fleet.targets.values()]
-        heap.settle()
+        heap.freeze()
         await fleet.change(at_once("changed", freshness={"max_age": "1h"}))
         assert [each() for each in before] == [None, None]
         await fleet.stop()

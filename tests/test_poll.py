@@ -157,9 +157,9 @@ def test_everything_about_a_job_is_forgotten_with_it(milvus: ScriptedMilvus, wat
     assert len(memory.ledger.board) == 0
     assert memory.ledger._missing == set()
     assert (memory.attribution._settled, memory.attribution._open, memory.attribution._denied) == ({}, {}, {})
-    assert (memory._decoder._known, memory._decoder._reported) == ({}, {})
+    assert (memory._decoder._said, memory._decoder._reported) == ({}, {})
     assert (len(memory._jobs.rows), memory._jobs._singly) == (0, {})
-    assert memory._outcomes._generations.keys() == {("hr", "docs"), ("sales", "docs")}
+    assert memory._outcomes._singly.keys() == {("hr", "docs"), ("sales", "docs")}
 
 
 def test_a_job_that_vanishes_between_two_failed_polls_leaves_nothing(
@@ -325,8 +325,8 @@ def test_a_failed_poll(milvus: ScriptedMilvus, watching: Watching, error: errors
 
 
 STATIONS = {
-    "decode": "exporter.milvus.decode.ListingDecoder.whole_of_bytes",
-    "a record": "exporter.milvus.decode.ordinary",
+    "decode": "exporter.milvus.decode.ListingDecoder.whole",
+    "a record": "exporter.milvus.decode.translated",
     "attribute": "exporter.catalog.Attribution.assign",
     "questions": "exporter.catalog.Attribution.questions",
     "settle": "exporter.catalog.Attribution.answer",
@@ -334,7 +334,7 @@ STATIONS = {
     "forget": "exporter.ledger.Ledger._forget_ids",
     "summarise": "exporter.summary.job_rows",
     "bound": "exporter.summary.keep_within",
-    "outcomes": "exporter.poll.tables.outcome_row",
+    "outcomes": "exporter.poll.memory.outcome_row",
 }
 
 

@@ -282,7 +282,7 @@ def _database() -> DatabaseRow:
 def _samples(snapshot: Snapshot) -> list[str]:
     """Return the sample lines of a snapshot, without the number of collections of its database."""
     renderer, text = Renderer(), Format.TEXT_0_0_4
-    lines = b"".join(renderer.jobs(snapshot, text) + renderer.rest(snapshot, text)).decode().splitlines()
+    lines = b"".join((*renderer.jobs(snapshot, text), *renderer.rest(snapshot, text))).decode().splitlines()
     return [line for line in lines if not line.startswith(("#", f"{PREFIX}collections{{"))]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -12,10 +12,8 @@ from exporter import heap
 from exporter.clock import Clock
 from exporter.metrics.negotiate import accepts_gzip, choose_format
 from exporter.metrics.own import Account, OwnMetrics
-from exporter.metrics.pieces import Piece, joined
 from exporter.metrics.render import Renderer
 from exporter.metrics.text import Format
-from exporter.snapshot import Snapshot
 from exporter.store import Publication, Store
 
 _OPENMETRICS_END: Final = b"# EOF\n"
@@ -31,15 +29,6 @@ class Body:
     encoding: str
     """``gzip``, or empty."""
     chunks: tuple[bytes, ...]
-
-
-@dataclass(slots=True)
-class _Sections:
-    """The text of one snapshot, in OpenMetrics or not."""
-
-    snapshot: Snapshot
-    jobs: list[bytes]
-    rest: list[bytes]
 
 
 class Exposition:
@@ -60,15 +49,12 @@ class Exposition:
         self._bodies: dict[tuple[Format, bool], Body] = {}
         self._before: dict[tuple[Format, bool], Body] = {}
         self._wanted: set[tuple[Format, bool]] = set()
-        self._sections: dict[bool, _Sections] = {}
-        self._pieces: dict[Format, Sequence[Piece]] = {}
-        """Of the last plain body of a format."""
         self._lock = threading.Lock()
 
     def body(self, accept: str = "", accept_encoding: str = "") -> Body:
         """Return the exposition in the format and encoding that the caller's headers ask for."""
         form = (choose_format(accept), accepts_gzip(accept_encoding))
-        with self._lock, heap.quiet():
+        with self._lock, heap.paused():
             self._look()
             self._wanted.add(form)
             return self._body(*form)
@@ -90,16 +76,15 @@ class Exposition:
 
     def prepare(self) -> None:
         """Render ahead what was asked for since the last call, so that the next scrape finds it ready."""
-        with self._lock, heap.quiet():
+        with self._lock, heap.paused():
             self._look()
             wanted, self._wanted = self._wanted, set()
             for form in wanted:
                 self._body(*form)
             self._before = {form: body for form, body in self._before.items() if form not in self._bodies}
-            self._pieces = {format_: was for format_, was in self._pieces.items() if (format_, False) in self._bodies}
         if self._publication.snapshot.listed_jobs >= heap.MANY_JOBS:
-            heap.expect_large()
-            heap.give_back()
+            heap.map_large_blocks()
+            heap.trim()
 
     def _look(self) -> None:
         """Take the current publication, once: everything in one answer is of one moment."""
@@ -116,25 +101,17 @@ class Exposition:
     def _body(self, format_: Format, gzip: bool) -> Body:  # noqa: FBT001  # the second half of a key
         body = self._bodies.get((format_, gzip))
         if body is None:
-            chunks = self._chunks(format_)
-            whole = (_compressed(chunks),) if gzip else self._in_pieces(format_, tuple(chunks))
+            chunks = self._chunks(format_, keep=not gzip)
+            whole = (_compressed(chunks),) if gzip else tuple(chunks)
             body = self._bodies[format_, gzip] = Body(format_.value, "gzip" if gzip else "", whole)
         return body
 
-    def _in_pieces(self, format_: Format, chunks: Sequence[bytes]) -> tuple[bytes, ...]:
-        pieces = self._pieces[format_] = joined(chunks, self._pieces.get(format_, ()))
-        return tuple(piece.text for piece in pieces)
-
-    def _chunks(self, format_: Format) -> Iterator[bytes]:
-        sections = self._sections.get(format_.openmetrics)
+    def _chunks(self, format_: Format, *, keep: bool) -> Iterator[bytes]:
         snapshot = self._publication.snapshot
-        if sections is None or sections.snapshot is not snapshot:
-            jobs, rest = self._renderer.jobs(snapshot, format_), self._renderer.rest(snapshot, format_)
-            sections = self._sections[format_.openmetrics] = _Sections(snapshot, jobs, rest)
         yield self._own.render(format_)
-        yield from sections.rest
+        yield from self._renderer.rest(snapshot, format_, keep=keep)
         if not self._stale:
-            yield from sections.jobs
+            yield from self._renderer.jobs(snapshot, format_, keep=keep)
         if format_.openmetrics:
             yield _OPENMETRICS_END
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import TYPE_CHECKING, Final
@@ -23,15 +23,13 @@ from exporter import __version__
 from exporter.errors import KINDS
 from exporter.metrics import contract
 from exporter.metrics.text import Format
-from exporter.store import POLL_DURATION_BUCKETS, Publication
+from exporter.model import Problem
+from exporter.store import POLL_DURATION_BUCKETS, PollAccount, Publication
 
 if TYPE_CHECKING:
     from exporter.ledger import StateAccount
 
 _OPENMETRICS_END: Final = b"# EOF\n"
-
-_Counts = Sequence[tuple[str, int]]
-"""By the value of a label."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,26 +78,16 @@ class OwnMetrics:
         if process:
             apart = CollectorRegistry(auto_describe=False)
             self._standard = [each(registry=apart) for each in (ProcessCollector, PlatformCollector, GCCollector)]
-        self._printed: dict[tuple[Format, int], tuple[_Part, bytes]] = {}
 
     def render(self, format_: Format) -> bytes:
         """Return exposition bytes, without OpenMetrics' end mark."""
-        standard = ((tuple, (list(collector.collect()),)) for collector in self._standard)
-        parts = enumerate((*_parts(self._account()), *standard))
-        return b"".join([self._text(part, number, format_) for number, part in parts])
-
-    def _text(self, part: _Part, number: int, format_: Format) -> bytes:
-        """Return the text of a part; most say at each poll what they have said before."""
-        known, text = self._printed.get((format_, number), (None, b""))
-        if part != known:
-            make, given = part
-            text = _printed(make(*given), format_)
-            self._printed[format_, number] = part, text
+        standard = (family for collector in self._standard for family in collector.collect())
+        families = _Families((*_families(self._account()), *standard))
+        if format_.openmetrics:
+            marked: bytes = generate_openmetrics(families)  # type: ignore[no-untyped-call]
+            return marked.removesuffix(_OPENMETRICS_END)
+        text: bytes = generate_latest(families)
         return text
-
-
-_Part = tuple[Callable[..., Iterable[Metric]], tuple[object, ...]]
-"""What makes families, and all that it makes them of: while both are equal, so is the text."""
 
 
 class _Families(Collector):
@@ -113,84 +101,52 @@ class _Families(Collector):
         return self._families
 
 
-def _printed(families: Iterable[Metric], format_: Format) -> bytes:
-    if format_.openmetrics:
-        marked: bytes = generate_openmetrics(_Families(families))  # type: ignore[no-untyped-call]
-        return marked.removesuffix(_OPENMETRICS_END)
-    text: bytes = generate_latest(_Families(families))
-    return text
-
-
-def _parts(account: Account | ProcessAccount) -> Iterator[_Part]:
+def _families(account: Account | ProcessAccount) -> Iterator[Metric]:
     if isinstance(account, ProcessAccount):
-        yield _process, (account.config_good, account.config_loaded, account.revision)
+        yield from _process(account)
         return
-    polls, snapshot = account.publication.account, account.publication.snapshot
-    stamps, ticks = (polls.last_attempt, polls.last_success), (polls.attempts, polls.skipped)
-    yield _polling, (polls.up, polls.partial, stamps, ticks)
-    yield _faults, (tuple(polls.errors.items()), tuple(polls.problems.items()))
-    yield _durations, (polls.duration_buckets, polls.duration_sum)
-    yield _snapshot, (account.stale, snapshot.listed_jobs, snapshot.collections_folded, snapshot.sources_folded)
+    yield from _polls(account.publication.account)
+    snapshot = account.publication.snapshot
+    yield _gauge(contract.STALE, account.stale)
+    yield _gauge(contract.SNAPSHOT_JOBS, snapshot.listed_jobs)
+    yield _gauge(contract.COLLECTIONS_FOLDED, snapshot.collections_folded)
+    yield _gauge(contract.SOURCES_FOLDED, snapshot.sources_folded)
+    yield _gauge(contract.INVENTORY_SUCCESS, account.inventory_last_success)
     failures = account.inventory_errors
-    yield _inventory, (account.inventory_last_success, tuple((kind, failures.get(kind, 0)) for kind in KINDS))
-    yield _settings, (account.poll_interval, account.job_timeout, account.job_retention)
+    yield _counters(contract.INVENTORY_ERRORS, {kind: failures.get(kind, 0) for kind in KINDS})
+    yield _gauge(contract.INTERVAL, account.poll_interval)
+    yield _gauge(contract.SERVER_TIMEOUT, account.job_timeout)
+    yield _gauge(contract.SERVER_RETENTION, account.job_retention)
     if account.state is not None:
-        yield _state, (account.state.ok, account.state.last_write, account.state.errors)
+        yield _gauge(contract.STATE_OK, account.state.ok)
+        yield _gauge(contract.STATE_LAST_WRITE, account.state.last_write)
+        yield _counter(contract.STATE_WRITE_ERRORS, account.state.errors)
     if account.alone:
-        yield _process, (account.config_good, account.config_loaded, account.revision)
+        yield from _process(account)
 
 
-def _process(good: bool, loaded: float, revision: str) -> Iterator[Metric]:  # noqa: FBT001  # a column of a part
-    yield _gauge(contract.CONFIG_GOOD, good)
-    if loaded:
-        yield _gauge(contract.CONFIG_LOADED, loaded)
+def _process(account: Account | ProcessAccount) -> Iterator[Metric]:
+    yield _gauge(contract.CONFIG_GOOD, account.config_good)
+    if account.config_loaded:
+        yield _gauge(contract.CONFIG_LOADED, account.config_loaded)
     build = GaugeMetricFamily(contract.BUILD_INFO.name, contract.BUILD_INFO.help, labels=contract.BUILD_INFO.labels)
-    build.add_metric((__version__, revision, platform.python_version()), 1)
+    build.add_metric((__version__, account.revision, platform.python_version()), 1)
     yield build
 
 
-def _polling(up: bool, partial: bool, stamps: tuple[float, float], ticks: tuple[int, int]) -> Iterator[Metric]:  # noqa: FBT001
-    (attempt, success), (polls, skipped) = stamps, ticks
-    yield _gauge(contract.UP, up)
-    yield _gauge(contract.PARTIAL, partial)
-    yield _gauge(contract.LAST_ATTEMPT, attempt)
-    yield _gauge(contract.LAST_POLL_SUCCESS, success)
-    yield _counter(contract.POLLS, polls)
-    yield _counter(contract.SKIPPED, skipped)
-
-
-def _faults(errors: _Counts, problems: _Counts) -> Iterator[Metric]:
-    yield _counters(contract.POLL_ERRORS, errors)
-    yield _counters(contract.INVALID, problems)
-
-
-def _durations(buckets: Sequence[int], total: float) -> Iterator[Metric]:
+def _polls(polls: PollAccount) -> Iterator[Metric]:
+    yield _gauge(contract.UP, polls.up)
+    yield _gauge(contract.PARTIAL, polls.partial)
+    yield _gauge(contract.LAST_ATTEMPT, polls.last_attempt)
+    yield _gauge(contract.LAST_POLL_SUCCESS, polls.last_success)
+    yield _counter(contract.POLLS, polls.attempts)
+    yield _counter(contract.SKIPPED, polls.skipped)
+    yield _counters(contract.POLL_ERRORS, polls.errors)
+    yield _counters(contract.INVALID, polls.problems)
+    bounds = [*(str(bound) for bound in POLL_DURATION_BUCKETS), "+Inf"]
+    buckets = list(zip(bounds, accumulate(polls.duration_buckets), strict=True))
     metric = contract.POLL_DURATION
-    yield HistogramMetricFamily(metric.name, metric.help, buckets=_cumulated(buckets), sum_value=total)
-
-
-def _snapshot(stale: bool, jobs: int, collections: int, sources: int) -> Iterator[Metric]:  # noqa: FBT001
-    yield _gauge(contract.STALE, stale)
-    yield _gauge(contract.SNAPSHOT_JOBS, jobs)
-    yield _gauge(contract.COLLECTIONS_FOLDED, collections)
-    yield _gauge(contract.SOURCES_FOLDED, sources)
-
-
-def _inventory(success: float, errors: _Counts) -> Iterator[Metric]:
-    yield _gauge(contract.INVENTORY_SUCCESS, success)
-    yield _counters(contract.INVENTORY_ERRORS, errors)
-
-
-def _settings(interval: float, timeout: float, retention: float) -> Iterator[Metric]:
-    yield _gauge(contract.INTERVAL, interval)
-    yield _gauge(contract.SERVER_TIMEOUT, timeout)
-    yield _gauge(contract.SERVER_RETENTION, retention)
-
-
-def _state(ok: bool, written: float, errors: int) -> Iterator[Metric]:  # noqa: FBT001
-    yield _gauge(contract.STATE_OK, ok)
-    yield _gauge(contract.STATE_LAST_WRITE, written)
-    yield _counter(contract.STATE_WRITE_ERRORS, errors)
+    yield HistogramMetricFamily(metric.name, metric.help, buckets=buckets, sum_value=polls.duration_sum)
 
 
 def _gauge(metric: contract.Metric, value: float) -> GaugeMetricFamily:
@@ -201,13 +157,8 @@ def _counter(metric: contract.Metric, value: float) -> CounterMetricFamily:
     return CounterMetricFamily(metric.family, metric.help, value=value)
 
 
-def _counters(metric: contract.Metric, values: _Counts) -> CounterMetricFamily:
+def _counters(metric: contract.Metric, values: Mapping[str, int] | Mapping[Problem, int]) -> CounterMetricFamily:
     family = CounterMetricFamily(metric.family, metric.help, labels=metric.labels)
-    for label, value in values:
+    for label, value in values.items():
         family.add_metric((str(label),), value)
     return family
-
-
-def _cumulated(buckets: Sequence[int]) -> list[tuple[str, float]]:
-    bounds = [*(str(bound) for bound in POLL_DURATION_BUCKETS), "+Inf"]
-    return list(zip(bounds, accumulate(buckets), strict=True))

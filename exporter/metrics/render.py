@@ -10,15 +10,15 @@ milvus_external_refresh_jobs{database="sales",collection="docs",source="s3://lak
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import accumulate
 from typing import Final
 
 from exporter.ledger import DURATION_BUCKETS
 from exporter.metrics import contract
 from exporter.metrics.contract import Metric
-from exporter.metrics.printed import Line, Lines, PrintedPages, Running
 from exporter.metrics.text import Format, encoded, escape, head, number
+from exporter.metrics.texts import RowTexts, Texts
 from exporter.model import Collection, Job
 from exporter.snapshot import OTHER, STATES, CollectionRow, DatabaseRow, JobRows, OutcomeRow, Snapshot, StateCounts
 
@@ -46,57 +46,65 @@ _DATABASE_FAMILIES: Final = (contract.DURATION, contract.FAILED_BY_CLASS)
 _COLLECTION_FAMILIES: Final = (contract.INFO, contract.CREATED)
 
 
+_FAILED_OPENMETRICS: Final = len(_OUTCOME_FAMILIES)
+"""Where a row of outcomes has its failed jobs with OpenMetrics' exemplar."""
+
+
 class Renderer:
     """Prints one snapshot after the other; what it keeps of the last one changes nothing but the time it takes.
 
-    Whatever it returns is to be joined. To be used by one thread at a time.
+    To be used by one thread at a time.
     """
 
     def __init__(self) -> None:
-        self._jobs = PrintedPages(_job_lines)
-        self._outcomes = {False: PrintedPages(_outcome_lines), True: PrintedPages(_outcome_lines_with_exemplar)}
-        self._collections = PrintedPages(_collection_lines)
-        self._counted: Sequence[CollectionRow] = ()
-        self._counts: list[bytes] = []
+        self._jobs = RowTexts(_job_texts)
+        self._outcomes = RowTexts(_outcome_texts)
+        self._collections = RowTexts(_collection_texts)
 
-    def jobs(self, snapshot: Snapshot, format_: Format) -> list[bytes]:
-        """Return what is withheld while the snapshot is stale."""
-        columns = self._jobs.columns(snapshot.jobs, snapshot.now) or [[]]
-        columns[0] += (
-            encoded(_count_lines(_row_labels((database, OTHER), ""), counts)) for database, counts in snapshot.folded
-        )
-        unlisted = [encoded(_gauge(contract.UNLISTED, _place_labels(each), 1)) for each in snapshot.unlisted]
-        return [*_block(_JOB_FAMILIES, columns, format_), *_block((contract.UNLISTED,), [unlisted], format_)]
+    def jobs(self, snapshot: Snapshot, format_: Format, *, keep: bool = False) -> Iterator[bytes]:
+        """Yield what is withheld while the snapshot is stale."""
+        self._jobs.take(snapshot.jobs)
+        folded = [_count_lines(_row_labels((database, OTHER), ""), counts) for database, counts in snapshot.folded]
+        for place, metric in enumerate(_JOB_FAMILIES):
+            if metric is contract.JOBS:
+                yield from _family(metric, format_, self._jobs.of_all(place, keep=keep), encoded("".join(folded)))
+            elif metric is contract.LAST_DURATION:
+                # The one line that moves by itself is not kept: the duration of a job that is under way.
+                lines = zip(snapshot.jobs, self._jobs.of_each(place), strict=True)
+                yield from _family(
+                    metric, format_, b"".join([text or _running(row, snapshot.now) for row, text in lines])
+                )
+            else:
+                yield from _family(metric, format_, self._jobs.of_all(place, keep=keep))
+        unlisted = "".join([_gauge(contract.UNLISTED, _place_labels(each), 1) for each in snapshot.unlisted])
+        yield from _family(contract.UNLISTED, format_, encoded(unlisted))
 
-    def rest(self, snapshot: Snapshot, format_: Format) -> list[bytes]:
-        """Return what stays through stale snapshots: outcomes, and the collections that exist."""
+    def rest(self, snapshot: Snapshot, format_: Format, *, keep: bool = False) -> Iterator[bytes]:
+        """Yield what stays through stale snapshots: outcomes, and the collections that exist."""
+        self._outcomes.take(snapshot.outcomes)
+        for place, metric in enumerate(_OUTCOME_FAMILIES):
+            with_exemplar = metric is contract.FAILED and format_.openmetrics
+            yield from _family(
+                metric, format_, self._outcomes.of_all(_FAILED_OPENMETRICS if with_exemplar else place, keep=keep)
+            )
         known_since = f"{contract.KNOWN_SINCE.name} {number(snapshot.known_since)}\n" if snapshot.known_since else ""
-        outcomes = self._outcomes[format_.openmetrics].columns(snapshot.outcomes, snapshot.now)
-        databases = [list(map(encoded, lines)) for lines in zip(*map(_database_lines, snapshot.databases), strict=True)]
-        collections = self._collections.columns(snapshot.collections, snapshot.now)
-        return [
-            *_block(_OUTCOME_FAMILIES, outcomes, format_),
-            *_block((contract.KNOWN_SINCE,), [[encoded(known_since)]], format_),
-            *_block(_DATABASE_FAMILIES, databases, format_),
-            *_block(_COLLECTION_FAMILIES, collections, format_),
-            *_block((contract.COLLECTIONS,), [self._totals(snapshot.collections)], format_),
-        ]
-
-    def _totals(self, rows: Sequence[CollectionRow]) -> list[bytes]:
-        if self._counted is not rows:
-            self._counted = rows
-            counts = sorted(Counter(row.collection.database for row in rows).items())
-            self._counts = [encoded(_gauge(contract.COLLECTIONS, _database_labels(base), n)) for base, n in counts]
-        return self._counts
+        yield from _family(contract.KNOWN_SINCE, format_, encoded(known_since))
+        databases = zip(*map(_database_lines, snapshot.databases), strict=True)
+        for metric, lines in zip(_DATABASE_FAMILIES, databases, strict=False):
+            yield from _family(metric, format_, encoded("".join(lines)))
+        self._collections.take(snapshot.collections)
+        for place, metric in enumerate(_COLLECTION_FAMILIES):
+            yield from _family(metric, format_, self._collections.of_all(place, keep=keep))
+        totals = sorted(Counter(row.collection.database for row in snapshot.collections).items())
+        counts = [_gauge(contract.COLLECTIONS, _database_labels(database), count) for database, count in totals]
+        yield from _family(contract.COLLECTIONS, format_, encoded("".join(counts)))
 
 
-def _block(families: Sequence[Metric], columns: Sequence[Sequence[bytes]], format_: Format) -> Iterator[bytes]:
-    """Yield columns of lines as families of lines; a family without a sample has no head either."""
-    for metric, column in zip(families, columns, strict=False):
-        lines = [each for each in column if each]
-        if lines:
-            yield encoded(head(metric, format_))
-            yield from lines
+def _family(metric: Metric, format_: Format, *texts: bytes) -> Iterator[bytes]:
+    """Yield a family; one without a sample has no head either."""
+    if any(texts):
+        yield encoded(head(metric, format_))
+        yield from texts
 
 
 def _database_labels(database: str) -> str:
@@ -124,24 +132,35 @@ def _count_lines(labels: str, counts: StateCounts) -> str:
     return (_COUNTS % counts).replace(_LABELS, labels)
 
 
-def _job_lines(row: JobRows) -> Lines:
+def _job_texts(row: JobRows) -> Texts:
     place = _place_labels(row.collection)
     by_source = {source: f'{place},source="{escape(source)}"' for source, _ in row.counts}
     counts = "".join([_count_lines(by_source[source], counts) for source, counts in row.counts])
     job = row.newest
     if job is None:
-        return (counts,) + ("",) * (len(_JOB_FAMILIES) - 1)
+        return (encoded(counts),) + (b"",) * (len(_JOB_FAMILIES) - 1)
     labels = by_source.get(job.source) or _row_labels(row.collection, job.source)
+    # Rounded to what Milvus's stamps can say; the difference of two floats has noise behind that.
+    duration = None if job.start is None or job.end is None else max(0.0, round(job.end - job.start, 3))
     return (
-        counts,
-        _STATE[job.state].replace(_LABELS, labels),
-        _gauge(contract.LAST_PROGRESS, labels, job.progress),
-        _gauge(contract.LAST_CHANGE, labels, row.changed),
-        _gauge(contract.LAST_START, labels, job.start),
-        _gauge(contract.LAST_END, labels, job.end),
-        _duration(labels, job),
-        _gauge(contract.LAST_INFO, f"{labels},{_identity(job)}", 1),
+        encoded(counts),
+        encoded(_STATE[job.state].replace(_LABELS, labels)),
+        encoded(_gauge(contract.LAST_PROGRESS, labels, job.progress)),
+        encoded(_gauge(contract.LAST_CHANGE, labels, row.changed)),
+        encoded(_gauge(contract.LAST_START, labels, job.start)),
+        encoded(_gauge(contract.LAST_END, labels, job.end)),
+        encoded(_gauge(contract.LAST_DURATION, labels, duration)),
+        encoded(_gauge(contract.LAST_INFO, f"{labels},{_identity(job)}", 1)),
     )
+
+
+def _running(row: JobRows, now: float) -> bytes:
+    """Return the duration of a row's job that is under way, ``now`` in epoch seconds; nothing for any other."""
+    job = row.newest
+    if job is None or job.start is None or job.state.ended:
+        return b""
+    labels = _row_labels(row.collection, job.source)
+    return encoded(_gauge(contract.LAST_DURATION, labels, max(0.0, round(now - job.start, 3))))
 
 
 def _identity(job: Job) -> str:
@@ -149,41 +168,30 @@ def _identity(job: Job) -> str:
     return f'job_id="{job.job_id}",failure_class="{failure_class}",reason="{escape(job.reason)}"'
 
 
-def _duration(labels: str, job: Job) -> Line:
-    if job.start is None:
-        return ""
-    if not job.state.ended:
-        return Running(f"{contract.LAST_DURATION.name}{{{labels}}}", job.start)
-    # Rounded to what Milvus's stamps can say; the difference of two floats has noise behind that.
-    return "" if job.end is None else _gauge(contract.LAST_DURATION, labels, max(0.0, round(job.end - job.start, 3)))
-
-
 def _gauge(metric: Metric, labels: str, value: float | None) -> str:
     return "" if value is None else f"{metric.name}{{{labels}}} {number(value)}\n"
 
 
-def _outcome_lines_with_exemplar(row: OutcomeRow) -> Lines:
-    if row.failed_exemplar is None:
-        return _outcome_lines(row)
-    job_id, end = row.failed_exemplar
-    return _outcome_lines(row, f' # {{job_id="{job_id}"}} 1 {number(end)}')
-
-
-def _outcome_lines(row: OutcomeRow, exemplar: str = "") -> Lines:
+def _outcome_texts(row: OutcomeRow) -> Texts:
+    """Return the texts of all families, and of failed jobs once more with OpenMetrics' exemplar."""
     labels = _place_labels(row.collection)
     trouble = row.trouble
     info = f'{labels},source="{escape(trouble.source)}",{_identity(trouble)}' if trouble else ""
     duration = None if row.last_success_duration is None else round(row.last_success_duration, 3)
-    failed = "" if row.failed is None else f"{contract.FAILED.name}{{{labels}}} {row.failed}{exemplar}\n"
+    failed = with_exemplar = encoded(_gauge(contract.FAILED, labels, row.failed))
+    if failed and row.failed_exemplar:
+        job_id, end = row.failed_exemplar
+        with_exemplar = b'%b # {job_id="%d"} 1 %b\n' % (failed.rstrip(), job_id, encoded(number(end)))
     return (
-        _gauge(contract.LAST_SUCCESS, labels, row.last_success),
-        _gauge(contract.LAST_FAILURE, labels, row.last_failure),
-        _gauge(contract.LAST_SUCCESS_DURATION, labels, duration),
-        _gauge(contract.CONSECUTIVE, labels, row.consecutive_failures),
-        _gauge(contract.LAST_FAILURE_INFO, info, 1) if info else "",
-        _gauge(contract.FINISHED, labels, row.finished),
+        encoded(_gauge(contract.LAST_SUCCESS, labels, row.last_success)),
+        encoded(_gauge(contract.LAST_FAILURE, labels, row.last_failure)),
+        encoded(_gauge(contract.LAST_SUCCESS_DURATION, labels, duration)),
+        encoded(_gauge(contract.CONSECUTIVE, labels, row.consecutive_failures)),
+        encoded(_gauge(contract.LAST_FAILURE_INFO, info, 1) if info else ""),
+        encoded(_gauge(contract.FINISHED, labels, row.finished)),
         failed,
-        _gauge(contract.MAX_AGE, labels, row.max_age),
+        encoded(_gauge(contract.MAX_AGE, labels, row.max_age)),
+        with_exemplar,
     )
 
 
@@ -205,8 +213,8 @@ def _histogram_lines(labels: str, row: DatabaseRow) -> str:
     return "".join(lines)
 
 
-def _collection_lines(row: CollectionRow) -> Lines:
+def _collection_texts(row: CollectionRow) -> Texts:
     return (
-        _gauge(contract.INFO, _row_labels(row.collection, row.source), 1),
-        _gauge(contract.CREATED, _place_labels(row.collection), row.created),
+        encoded(_gauge(contract.INFO, _row_labels(row.collection, row.source), 1)),
+        encoded(_gauge(contract.CREATED, _place_labels(row.collection), row.created)),
     )

@@ -1,32 +1,20 @@
 """Translate job records at the door, and only those that are new or have changed.
 
 Most of a listing is yesterday's ended jobs (docs/milvus.md, "Retention"). A record whose bytes are those of the last
-poll is not even decoded: a poll costs what has changed
-(docs/decisions/0010-cost-follows-change.md).
+poll is not decoded: a poll costs what has changed (docs/decisions/0010-cost-follows-change.md). Kept is a hash of each
+record, not its bytes, which are some 250 each.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, cast
 
-from exporter.milvus.difference import Difference, Picked, Seen, difference, hashed, ids_after
-from exporter.milvus.records import Record, parsed, rows
+from exporter.milvus.records import Record, parsed
 from exporter.milvus.redact import SourceStyle
-from exporter.milvus.translate import (
-    ENDED,
-    ReasonStyle,
-    Sources,
-    half_written,
-    ordinary,
-    translated,
-)
+from exporter.milvus.translate import ENDED, ReasonStyle, Sources, translated
 from exporter.model import Job, Problem
-
-_SAID: Final = -1
-"""The hash of nothing: Python has none of this value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,159 +33,129 @@ class Decoded:
 
 
 class ListingDecoder:
-    """Remembers what the last listing said of each job, by id."""
+    """Remembers what the last listing said of each job."""
 
     def __init__(self, *, source_style: SourceStyle = "path", reason_style: ReasonStyle = "safe") -> None:
         self._styles: tuple[SourceStyle, ReasonStyle] = (source_style, reason_style)
         self._sources: Sources = {}
-        self._known: dict[int, int] = {}
-        """The hash of each job's record in the last listing; the ids alone where ``_seen`` has both."""
-        self._reported: dict[int, set[Problem]] = {}
-        self._seen: Seen | None = None
-        """The last listing, one record for each id in ``_known``; None where what is known came in another way."""
-        self._unwritten: dict[int, bytes] = {}
+        self._said: dict[int, int] = {}
+        """The hash of each job's record in the last listing, by job id."""
+        self._ids: dict[int, int] = {}
+        """The same the other way round."""
+        self._unsure: set[int] = set()
+        """Ids that an earlier listing had and of which nothing else is known any more."""
+        self._unwritten: dict[int, Record] = {}
         """Its half-written records."""
+        self._reported: dict[int, set[Problem]] = {}
 
-    def whole_of_bytes(self, listing: Sequence[bytes], now: float) -> Decoded:
+    def whole(self, listing: Sequence[bytes], now: float) -> Decoded:
         """Decode a listing of everything as it came. ``now`` in epoch seconds.
 
         Raises :class:`exporter.errors.BadResponse` for a record that cannot be decoded, and then knows what it knew.
         """
-        before = self._seen if self._known else Seen()
-        decoded = None if before is None else self._against(before, listing, now)
-        if decoded is None:
-            records = list(map(parsed, listing))
-            decoded = self.whole(records, now)
-            # With an id listed twice, what is known is not one record for one id.
-            if decoded.total == len(listing):
-                ids = [record.job_id for record in records]
-                self._seen, self._known = Seen(hashed(listing), ids), dict.fromkeys(ids, _SAID)
-                self._unwritten = {r.job_id: raw for r, raw in zip(records, listing, strict=True) if half_written(r)}
-        return decoded
+        return self._decode(listing, now, scope=None)
 
-    def whole(self, records: Sequence[Record], now: float) -> Decoded:
-        """Decode a listing of everything. ``now`` in epoch seconds."""
-        return self._decode(records, now, scope=None)
-
-    def part(self, records: Sequence[Record], now: float, scope: Iterable[int]) -> Decoded:
+    def part(self, records: Iterable[Record], now: float, scope: Iterable[int]) -> Decoded:
         """Decode the listing of one collection, ``scope`` being the ids it is known to have had."""
-        return self._decode(records, now, scope=frozenset(scope))
+        return self._decode([record.SerializeToString() for record in records], now, scope=frozenset(scope))
 
     def start_over(self, listed: Iterable[int]) -> None:
         """Take every record as changed next time, and every id in ``listed`` as one that an earlier listing had."""
-        self._unwritten = {}
-        self._known = dict.fromkeys((*self._known, *listed), _SAID)
-        self._seen = None
+        self._unsure.update(self._said, listed)
+        self._said, self._ids, self._unwritten = {}, {}, {}
 
-    def _against(self, before: Seen, listing: Sequence[bytes], now: float) -> Decoded | None:
-        """Decode what differs from the last listing; None where an id is listed twice, which takes a look at all."""
-        hashes = hashed(listing)
-        differs = difference(before.hashes, hashes)
-        added = Picked(listing, differs.added)
-        # A job that has changed keeps its id as the object that it is everywhere: 32 bytes for each.
-        former = {(id_ := before.ids[place]): id_ for place in differs.removed}
-        found = list(ordinary(rows(added), former, now, self._styles[0], self._sources))
-        listed = [one if isinstance(one, int) else one[0] for one in found]
-        arrived, known = set(listed), self._known
-        # What is known and has not gone from its place stands in two.
-        if len(arrived) < len(added) or not known.keys() & arrived <= former.keys():
-            return None
-        waited, self._unwritten = self._unwritten, {}
+    def _decode(self, listing: Sequence[bytes], now: float, scope: frozenset[int] | None) -> Decoded:
         problems: Counter[Problem] = Counter()
-        moved = _moved(before, differs, hashes)
-        changed = [
-            self._careful(raw, id_, now, problems, before=raw) for id_, raw in waited.items() if id_ not in former
-        ]
-        if moved or int in set(map(type, found)):
-            for place, id_, one in zip(differs.added, listed, found, strict=True):
-                if moved and hashes[place] in moved and id_ not in waited:
-                    continue  # it says what it said, in another place
-                odd = isinstance(one, int)
-                changed.append(
-                    self._careful(listing[place], id_, now, problems, before=waited.get(id_)) if odd else cast(Job, one)
-                )
-        else:
-            changed += cast("list[Job]", found)
-        known.update(dict.fromkeys(listed, _SAID))
-        self._seen = Seen(hashes, ids_after(before, differs, listed))
-        gone = tuple(former.keys() - arrived)
-        self._forget(gone)
+        said, listed, new = self._compared(listing)
+        jobs, odd = self._translated(listing, new, former := self._not_in(listed, scope), now)
+        if len(listed.union([job.job_id for job in jobs])) < len(listing):  # a job has two records
+            listing = self._one_of_each(listing, problems)
+            said, listed, new = self._compared(listing)
+            jobs, odd = self._translated(listing, new, former := self._not_in(listed, scope), now)
+        changed = [*self._half_written_still(listed, now, problems), *jobs]
+        job_ids = [job.job_id for job in jobs]
+        self._forget({*former, *job_ids})
+        self._said.update(zip(job_ids, said, strict=True))
+        self._ids.update(zip(said, job_ids, strict=True))
+        self._unwritten.update(
+            (job.job_id, parsed(listing[place])) for place, job in zip(new, jobs, strict=True) if job.half_written
+        )
+        for job_id, found in odd:
+            self._report(job_id, found, problems)
+        gone = tuple(former.keys() - set(job_ids))
+        for job_id in gone:
+            self._reported.pop(job_id, None)
         return Decoded(tuple(changed), gone, problems, len(listing))
 
-    def _careful(self, raw: bytes, job_id: int, now: float, problems: Counter[Problem], *, before: bytes | None) -> Job:
-        """Return one record in our words, whatever it says, and wait for what Milvus has yet to write.
+    def _compared(self, listing: Sequence[bytes]) -> tuple[list[int], set[int], list[int]]:
+        """Return of a listing the hashes of new records, the ids of jobs that say what they said, and new places."""
+        hashes = list(map(hash, listing))
+        job_ids = list(map(self._ids.get, hashes))
+        listed = {job_id for job_id in job_ids if job_id is not None}
+        new = [place for place, job_id in enumerate(job_ids) if job_id is None]
+        return [hashes[place] for place in new], listed, new
 
-        ``before`` is the half-written record of the same job in the last listing.
-        """
-        record = parsed(raw)
-        if half_written(record):
-            self._unwritten[job_id] = raw
-        return self._in_our_words(record, job_id, now, problems, again=raw == before)
+    def _translated(
+        self, listing: Sequence[bytes], places: Iterable[int], former: Mapping[int, int], now: float
+    ) -> tuple[list[Job], list[tuple[int, list[Problem]]]]:
+        """Return the jobs of some records, and what had to be repaired."""
+        jobs: list[Job] = []
+        odd: list[tuple[int, list[Problem]]] = []
+        found: list[Problem] = []
+        for place in places:
+            # One after the other: each look at a place makes a copy of the record, and a message is large.
+            record = parsed(listing[place])
+            # A job that changes keeps its id as the object that it is everywhere: 32 bytes for each.
+            job_id = former.get(record.job_id, record.job_id)
+            jobs.append(translated(record, job_id, now, found, self._styles, sources=self._sources))
+            if found:
+                odd.append((job_id, found))
+                found = []
+        return jobs, odd
 
-    def _forget(self, gone: Iterable[int]) -> None:
-        for job_id in gone:
-            del self._known[job_id]
-            self._reported.pop(job_id, None)
+    def _not_in(self, listed: set[int], scope: frozenset[int] | None) -> dict[int, int]:
+        """Return ids, as the objects that they are, whose records are not what they were."""
+        if scope is not None:
+            return {job_id: job_id for job_id in scope - listed if job_id in self._said or job_id in self._unsure}
+        former = dict(zip(self._unsure, self._unsure, strict=True))
+        if len(listed) < len(self._ids):
+            former.update((job_id, job_id) for job_id in self._said.keys() - listed)
+        return former
 
-    def _decode(self, records: Sequence[Record], now: float, scope: frozenset[int] | None) -> Decoded:
-        if self._seen is not None:
-            self._known = dict(zip(self._seen.ids, self._seen.hashes, strict=True))
-        self._seen, self._unwritten = None, {}
-        problems: Counter[Problem] = Counter()
-        seen = {record.job_id for record in records}
-        single = records if len(seen) == len(records) else self._settle_duplicates(records, problems)
-        changed = tuple(job for record in single if (job := self._changed(record, now, problems)))
-        known = self._known
-        gone = tuple((known.keys() if scope is None else scope & known.keys()) - seen)
-        self._forget(gone)
-        return Decoded(changed, gone, problems, len(seen))
+    def _half_written_still(self, listed: set[int], now: float, problems: Counter[Problem]) -> list[Job]:
+        waiting = [(job_id, record) for job_id, record in self._unwritten.items() if job_id in listed]
+        jobs = []
+        for job_id, record in waiting:
+            found: list[Problem] = []
+            jobs.append(translated(record, job_id, now, found, self._styles, sources=self._sources, again=True))
+            self._report(job_id, found, problems)
+        return jobs
 
-    def _settle_duplicates(self, records: Sequence[Record], problems: Counter[Problem]) -> Iterable[Record]:
-        """Return each id once: of a job listed twice, the record furthest along."""
+    def _one_of_each(self, listing: Sequence[bytes], problems: Counter[Problem]) -> list[bytes]:
+        """Return one record for each job: of those listed twice the one furthest along."""
         best: dict[int, Record] = {}
-        for record in records:
+        for record in list(map(parsed, listing)):
             other = best.get(record.job_id)
             if other is not None:
-                self._report(record.job_id, Problem.DUPLICATE_JOB_ID, problems)
+                self._report(record.job_id, (Problem.DUPLICATE_JOB_ID,), problems)
             if other is None or _how_far(record) > _how_far(other):
                 best[record.job_id] = record
-        return best.values()
+        return [record.SerializeToString() for record in best.values()]
 
-    def _changed(self, record: Record, now: float, problems: Counter[Problem]) -> Job | None:
-        """Return the job of a record that is new, has changed or is half-written."""
-        job_id, said = record.job_id, _said(record)
-        again = self._known.get(job_id) == said
-        if again and not half_written(record):
-            return None
-        self._known[job_id] = said
-        return self._in_our_words(record, job_id, now, problems, again=again)
+    def _forget(self, job_ids: set[int]) -> None:
+        for job_id in job_ids:
+            said = self._said.pop(job_id, None)
+            if said is not None:
+                del self._ids[said]
+        for job_id in self._unwritten.keys() & job_ids:
+            del self._unwritten[job_id]
+        self._unsure.difference_update(job_ids)
 
-    def _in_our_words(self, record: Record, job_id: int, now: float, problems: Counter[Problem], *, again: bool) -> Job:
-        found: list[Problem] = []
-        job = translated(record, job_id, now, found, again=again, styles=self._styles, sources=self._sources)
-        for problem in found:
-            self._report(job_id, problem, problems)
-        return job
-
-    def _report(self, job_id: int, problem: Problem, problems: Counter[Problem]) -> None:
+    def _report(self, job_id: int, found: Iterable[Problem], problems: Counter[Problem]) -> None:
+        """Count impossible values, each once for a job."""
         reported = self._reported.setdefault(job_id, set())
-        if problem not in reported:
-            reported.add(problem)
-            problems[problem] += 1
-
-
-def _moved(before: Seen, differs: Difference, hashes: Sequence[int]) -> set[int]:
-    """Return the hashes of records that stand in both listings and yet in none of the runs."""
-    if not differs.runs:
-        return set()  # had any record been in both, there were one
-    was = set(map(before.hashes.__getitem__, differs.removed))
-    return was.intersection(map(hashes.__getitem__, differs.added))
-
-
-def _said(record: Record) -> int:
-    # Milvus writes fields in their order, as this does, so it is the hash of the record as it came. Where it is not, a
-    # record is taken as changed once more.
-    return hash(record.SerializeToString())
+        problems.update(set(found) - reported)
+        reported.update(found)
 
 
 def _how_far(record: Record) -> tuple[bool, int, int, int, int, str, str, str]:

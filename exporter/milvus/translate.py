@@ -6,13 +6,12 @@ What Milvus's fields mean: docs/milvus.md, "Impossible values".
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import lru_cache, partial
-from typing import Final, Literal, cast
+from functools import lru_cache
+from typing import Final, Literal
 
 from exporter.milvus.pb import milvus_refresh_pb2 as pb
 from exporter.milvus.reasons import classify
-from exporter.milvus.records import Record, Row
+from exporter.milvus.records import Record, row_of
 from exporter.milvus.redact import SourceStyle, safe_reason, safe_source
 from exporter.model import FailureClass, Job, Problem, State
 
@@ -24,8 +23,6 @@ _STATES: Final[dict[int, State]] = {
     pb.RefreshCompleted: State.COMPLETED,
     pb.RefreshFailed: State.FAILED,
 }
-_COMPLETED: Final = int(pb.RefreshCompleted)
-_UNDER_WAY: Final = frozenset({int(pb.RefreshPending), int(pb.RefreshInProgress)})
 ENDED: Final = frozenset({int(pb.RefreshCompleted), int(pb.RefreshFailed)})
 # Host clocks differ by seconds, in bad cases by hours. A stamp further ahead than this is no time at all.
 _MAX_AHEAD_SECONDS: Final = 86_400.0
@@ -35,46 +32,6 @@ _MAX_KEPT: Final = 16_384
 """Texts that have been cleaned, of each kind."""
 Sources = dict[str, str]
 """What a decoder keeps of sources: the clean one by the one that Milvus gave. All in one style."""
-_new_job: Final = cast("Callable[[tuple[object, ...]], Job]", partial(tuple.__new__, Job))
-"""The class itself goes through a function in Python, which takes as long as all the rest of it."""
-
-
-def half_written(record: Record) -> bool:
-    """Return whether Milvus has yet to write how a job has failed."""
-    # An impossible end is no missing one: nobody will write it anew, so there is nothing to wait for.
-    return record.state == pb.RefreshFailed and record.end_time == 0 and not record.reason
-
-
-def ordinary(
-    rows: Iterable[Row], known: Mapping[int, int], now: float, style: SourceStyle, sources: Sources
-) -> Iterator[Job | int]:
-    """Yield the job of each record that is under way or completed and says nothing odd; of any other its job id.
-
-    Most records are such: one loop without a call of ours for each, as whatever is done here is done for every record
-    of a first listing. ``known`` has job ids as the objects that others have of them, ``now`` is epoch seconds.
-    """
-    same = known.get
-    latest = (now + _MAX_AHEAD_SECONDS) * 1000
-    for given, state, progress, start, end, reason, name, raw in rows:
-        job_id = same(given, given)
-        ends = state == _COMPLETED and start <= end <= latest
-        runs = state in _UNDER_WAY and not end and start <= latest
-        if not (ends or runs) or reason or not job_id or not 0 <= progress <= 100 or start <= 0:  # noqa: PLR2004
-            yield job_id
-        else:
-            source = sources.get(raw)
-            yield _new_job((
-                job_id,
-                sys.intern(name),
-                _STATES[state],
-                _RATIOS[progress],
-                clean_source(raw, style, sources) if source is None else source,
-                start / 1000,
-                end / 1000 if ends else None,
-                None,
-                "",
-                False,
-            ))  # fmt: skip
 
 
 def translated(
@@ -82,54 +39,54 @@ def translated(
     job_id: int,
     now: float,
     found: list[Problem],
-    *,
-    again: bool,
     styles: tuple[SourceStyle, ReasonStyle],
+    *,
     sources: Sources,
+    again: bool = False,
 ) -> Job:
-    """Return the job of any record, and add to ``found`` what had to be repaired. ``now`` in epoch seconds.
+    """Return the job of a record, and add to ``found`` what had to be repaired. ``now`` in epoch seconds.
 
     ``again`` says whether the last listing had the very same.
     """
+    number, percent, started, ended, reason, name, source = row_of(record)
     if not job_id:
         found.append(Problem.MISSING_JOB_ID)
-    state = _state(record.state, found)
-    start = _stamp(record.start_time, now, found)
-    end = _end(record.end_time, start, state, now, found)
-    unwritten = half_written(record)
-    # At first sight Milvus may be about to write the end; at the second it is missing.
-    if state.ended and end is None and record.end_time == 0 and (again or not unwritten):
-        found.append(Problem.ENDED_WITHOUT_END_TIME)
-    reason, (source_style, reason_style) = record.reason, styles
-    return Job(
-        job_id,
-        sys.intern(record.collection_name),  # of one collection many jobs are remembered
-        state,
-        _progress(record.progress, found),
-        clean_source(record.external_source, source_style, sources),
-        start,
-        end,
-        _failure_class(state, reason),
-        _reason(reason) if reason and reason_style == "safe" else "",
-        unwritten,
-    )
-
-
-def _state(number: int, found: list[Problem]) -> State:
     state = _STATES.get(number)  # an open enum: any int32 can stand here
     if state is None:
         found.append(Problem.UNKNOWN_STATE)
-        return State.UNKNOWN
-    return state
+        state = State.UNKNOWN
+    latest = (now + _MAX_AHEAD_SECONDS) * 1000
+    start = started / 1000 if 0 < started <= latest else _stamp(started, now, found)
+    end: float | None = None
+    if state is State.COMPLETED and 0 < started <= ended <= latest:  # as nearly all
+        end = ended / 1000
+    elif ended:
+        end = _end(ended, start, state, now, found)
+    # An impossible end is no missing one: nobody will write it anew, so there is nothing to wait for.
+    unwritten = not ended and not reason and state is State.FAILED
+    # At first sight Milvus may be about to write the end; at the second it is missing.
+    if not ended and state.ended and (again or not unwritten):
+        found.append(Problem.ENDED_WITHOUT_END_TIME)
+    source_style, reason_style = styles
+    return Job(
+        job_id,
+        sys.intern(name),  # of one collection many jobs are remembered
+        state,
+        _RATIOS[percent] if 0 <= percent <= 100 else _repaired(percent, found),  # noqa: PLR2004
+        sources.get(source) or clean_source(source, source_style, sources),
+        start,
+        end,
+        _class(reason) if state is State.FAILED or (reason and not state.ended) else None,
+        _reason(reason) if reason and reason_style == "safe" else "",
+        unwritten,
+    )
 
 
 _RATIOS: Final = tuple(percent / 100 for percent in range(101))
 """Made once: most jobs stand at the same few."""
 
 
-def _progress(percent: int, found: list[Problem]) -> float:
-    if 0 <= percent <= 100:  # noqa: PLR2004
-        return _RATIOS[percent]
+def _repaired(percent: int, found: list[Problem]) -> float:
     found.append(Problem.PROGRESS_OUT_OF_RANGE)
     return 0.0 if percent < 0 else 1.0
 
@@ -159,12 +116,6 @@ def _end(milliseconds: int, start: float | None, state: State, now: float, found
         found.append(Problem.END_BEFORE_START)
         return start
     return end
-
-
-def _failure_class(state: State, reason: str) -> FailureClass | None:
-    if state is State.FAILED or (reason and not state.ended):
-        return _class(reason)
-    return None
 
 
 def clean_source(raw: str, style: SourceStyle, kept: Sources) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -96,13 +97,13 @@ class Corridor:
         if snapshot is not None:
             self._memory.ledger.mark_shown()
             self._settle()
-        heap.look_again()  # off from the start of the process to the end of the first poll, whatever came of it
+        gc.enable()  # off from the start of the process to the end of the first poll, whatever came of it
         self._report.poll(outcome, failure or self._refused)
 
     def _settle(self) -> None:
         if not self._settled:
             self._settled = True
-            heap.settle()
+            heap.freeze()
 
     async def close(self) -> None:
         """Break off an inventory pass that is still under way, and write what the last publication has changed."""
@@ -220,5 +221,5 @@ async def _in_thread(work: Callable[..., Result], *args: object) -> Result:
 
 
 def _quietly(work: Callable[..., Result], *args: object) -> Result:
-    with heap.quiet():
+    with heap.paused():
         return work(*args)

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
+from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from exporter import summary
 from exporter.catalog import Attribution, Inventory
-from exporter.ledger import Board, Ended, Ledger, Memory, database_rows, outcome_rows
+from exporter.ledger import Board, Ended, Ledger, Memory, database_rows, outcome_row, outcome_rows
 from exporter.milvus.decode import ListingDecoder
 from exporter.milvus.records import Record
 from exporter.model import Collection, Job, Problem, State
-from exporter.pages import Pages
-from exporter.poll.tables import JobTable, OutcomeTable, job_row
-from exporter.snapshot import CollectionRow, JobRows, Snapshot
+from exporter.poll.tables import Table
+from exporter.snapshot import CollectionRow, JobRows, OutcomeRow, Snapshot
 
 if TYPE_CHECKING:
     from exporter.config import Settings
@@ -54,11 +55,12 @@ class PollMemory:
             counts=self.keeps,
         )
         self._problems: Counter[Problem] = Counter()
-        self._jobs = JobTable(settings.limits.max_sources)
-        self._outcomes = OutcomeTable(self._max_age)
+        self._jobs: Table[JobRows] = Table(self._joined)
+        # A known id is the largest, and speaks for the name that a former generation bore as well.
+        self._outcomes: Table[OutcomeRow] = Table(partial(max, key=attrgetter("collection")))
         self._grounds: object = None
         self._shown_inventory: Inventory | None = None
-        self._existing: Pages[CollectionRow] = Pages()
+        self._existing: tuple[CollectionRow, ...] = ()
         self._listed: dict[Collection, tuple[Job, ...]] = {}
         self._outdated: set[int] = set()
 
@@ -101,7 +103,7 @@ class PollMemory:
 
         Raises :class:`exporter.errors.BadResponse` for a record that cannot be decoded.
         """
-        decoded = self._decoder.whole_of_bytes(listing, now)
+        decoded = self._decoder.whole(listing, now)
         self._problems.update(decoded.problems)
         self.attribution.miss(decoded.gone)
         self.attribution.assign(decoded.changed)
@@ -151,25 +153,23 @@ class PollMemory:
         self._sweep(now)
         self._refresh_rows()
         memory, limits = self.ledger.memory, self._settings.limits
-        outcomes = self._outcomes.rows
+        outcomes = self._outcomes
         kept, beyond = summary.keep_within(
             self._shown(monotonic), lambda c: outcomes.get(c[:2]), now=now, most=limits.max_collections
         )
         return Snapshot(
             now=now,
-            jobs=Pages.of(kept),
+            jobs=kept,
             folded=summary.fold(beyond),
             unlisted=self._unlisted(),
-            outcomes=Pages.of(
-                summary.keep_outcomes_within(outcomes.pages, self._is_active, now=now, most=limits.max_outcomes)
-            ),
+            outcomes=summary.keep_outcomes_within(outcomes.rows, self._is_active, now=now, most=limits.max_outcomes),
             databases=database_rows(memory),
             collections=self._collections(),
             listed=self._listed,
             known_since=memory.since,
             listed_jobs=len(self.ledger.board),
-            collections_folded=max(len(beyond), len(outcomes) - limits.max_outcomes, 0),
-            sources_folded=self._sources_folded(kept),
+            collections_folded=max(len(beyond), len(outcomes.rows) - limits.max_outcomes, 0),
+            sources_folded=sum(row.sources_folded for row in kept),
         )
 
     def remembered(self, now: float) -> Snapshot:
@@ -182,9 +182,7 @@ class PollMemory:
         outcomes = tuple(replace(row, finished=None, failed=None, failed_exemplar=None) for row in rows)
         return Snapshot(
             now=0.0,
-            outcomes=Pages.of(
-                summary.keep_outcomes_within(outcomes, lambda _: False, now=now, most=limits.max_outcomes)
-            ),
+            outcomes=summary.keep_outcomes_within(outcomes, lambda _: False, now=now, most=limits.max_outcomes),
             known_since=memory.since,
             collections_folded=max(len(outcomes) - limits.max_outcomes, 0),
         )
@@ -220,17 +218,31 @@ class PollMemory:
         self.ledger.sweep(now, self.attribution.exists, all_of_them=anew)
 
     def _refresh_rows(self) -> None:
-        board, exists = self.ledger.board, self.attribution.exists
+        board = self.ledger.board
         dirty = [collection for collection in board.dirty if self.keeps(collection)]
-        most = self._settings.limits.max_sources
-        rows = [(c, job_row(c, board, exists=exists(c), max_sources=most)) for c in dirty]
+        rows = [(collection, self._job_row(collection)) for collection in dirty]
         self._jobs.update(rows)
         self._listed = _listed_anew(self._listed, dirty, board)
-        self._outcomes.update(filter(self.keeps, self.ledger.dirty), self.ledger.memory)
+        self._outcomes.update((c, self._outcome_row(c)) for c in filter(self.keeps, self.ledger.dirty))
         outdated = (c for c, row in rows if row is not None and self._is_outdated(c, row.newest))
         self._outdated.update(collection.collection_id for collection in outdated)
         board.dirty.clear()
         self.ledger.dirty.clear()
+
+    def _job_row(self, collection: Collection) -> JobRows | None:
+        """Return the row of one collection as the board has it; None where no job of it is listed."""
+        group = self.ledger.board.groups.get(collection)
+        if group is None:
+            return None
+        exists, most = self.attribution.exists(collection), self._settings.limits.max_sources
+        return summary.job_rows(collection, group.jobs.values(), changed=group.changed, exists=exists, max_sources=most)
+
+    def _outcome_row(self, collection: Collection) -> OutcomeRow | None:
+        outcomes = self.ledger.memory.outcomes.get(collection)
+        return outcome_row(collection, outcomes, self._max_age(collection)) if outcomes else None
+
+    def _joined(self, rows: Sequence[JobRows]) -> JobRows:
+        return rows[0] if len(rows) == 1 else summary.join(rows, max_sources=self._settings.limits.max_sources)
 
     def _is_outdated(self, collection: Collection, newest: Job | None) -> bool:
         known = self.attribution.inventory.entries.get(collection.collection_id)
@@ -242,16 +254,11 @@ class PollMemory:
         """Return the rows that are fresh: unlisted collections go stale one by one, while the others stay."""
         board, stale_after = self.ledger.board, self._settings.poll.stale_after
         if monotonic - board.whole <= stale_after:
-            return self._jobs.rows.pages
+            return self._jobs.rows
         return self._jobs.where(lambda collection: monotonic - board.listed_at(collection) <= stale_after)
 
-    def _sources_folded(self, kept: Sequence[JobRows]) -> int:
-        if kept is self._jobs.rows.pages:
-            return self._jobs.sources_folded
-        return sum(row.sources_folded for row in kept)
-
     def _is_active(self, collection: Collection) -> bool:
-        row = self._jobs.rows.get(collection[:2])
+        row = self._jobs.get(collection[:2])
         return row is not None and row.active
 
     def _unlisted(self) -> tuple[Collection, ...]:
@@ -259,11 +266,11 @@ class PollMemory:
         by_place = {collection[:2]: collection for collection in sorted(self.ledger.board.unlisted)}
         return tuple(filter(self.keeps, by_place.values()))
 
-    def _collections(self) -> Pages[CollectionRow]:
+    def _collections(self) -> tuple[CollectionRow, ...]:
         inventory = self.attribution.inventory
         if inventory is not self._shown_inventory:
             self._shown_inventory = inventory
-            self._existing = Pages.of(
+            self._existing = tuple(
                 CollectionRow(entry.collection, entry.source, entry.created)
                 for entry in inventory.external
                 if entry.seen and self.keeps(entry.collection)

@@ -181,8 +181,8 @@ def listings(data: bytes) -> None:
     for n, order in enumerate(data[:8]):
         picked = sorted(range(len(pool) * 2), key=lambda at, order=order: (at * (order | 1) + order // 7) % 251)
         listing = [pool[at % len(pool)].SerializeToString() for at in picked[: order % (len(pool) + 2)]]
-        one = by_bytes.whole_of_bytes(listing, NOON + n)
-        other = by_record.whole([pb.RefreshExternalCollectionJobInfo.FromString(raw) for raw in listing], NOON + n)
+        one = by_bytes.whole(listing, NOON + n)
+        other = by_record.whole(listing[::-1], NOON + n)
         assert _by_id(one.changed) == _by_id(other.changed)
         assert sorted(one.gone) == sorted(other.gone)
         assert (one.problems, one.total) == (other.problems, other.total)
@@ -193,7 +193,7 @@ def _by_id(jobs: Iterable[Job]) -> list[Job]:
 
 
 def exposition(renderer: Renderer, snapshot: Any, format_: Format) -> str:
-    text = b"".join(renderer.rest(snapshot, format_) + renderer.jobs(snapshot, format_)).decode()
+    text = b"".join((*renderer.rest(snapshot, format_), *renderer.jobs(snapshot, format_))).decode()
     text = text or "# HELP x x\n# TYPE x gauge\nx 1\n"
     return text + ("# EOF\n" if format_.openmetrics else "")
 
