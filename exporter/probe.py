@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 
 from exporter.target import Target
 from exporter.web import Application, Page, Reply
-from exporter.web.reply import Message, Receive, Send, text_reply
+from exporter.web.reply import Request, text_reply
 
 Serve = Callable[[Target, str, str], Awaitable[Reply]]
 """Answers with the metrics of a target for the texts of the Accept and Accept-Encoding headers."""
@@ -47,12 +47,8 @@ def pages(targets: Mapping[str, Target], serve: Serve) -> Mapping[str, Page]:
 def negotiating(app: Application) -> Application:
     """Let :func:`pages` know what form of the metrics a caller accepts: a page is told the query alone."""
 
-    async def application(scope: Message, receive: Receive, send: Send) -> None:
-        _accepted.set((_header(scope, b"accept"), _header(scope, b"accept-encoding")))
-        await app(scope, receive, send)
+    async def application(request: Request) -> Reply:
+        _accepted.set((request.header(b"accept"), request.header(b"accept-encoding")))
+        return await app(request)
 
     return application
-
-
-def _header(scope: Message, name: bytes) -> str:
-    return ", ".join(value.decode("latin-1") for key, value in scope["headers"] if key == name)

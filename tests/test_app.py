@@ -12,17 +12,12 @@ from exporter.config import Settings
 from exporter.fleet import Fleet
 from exporter.reload import Reloader
 from exporter.target import InForce
+from exporter.web.reply import Request
 
 
 async def asked(application: Any, path: str, query: bytes = b"") -> tuple[int, bytes]:
-    sent: list[dict[str, Any]] = []
-
-    async def send(message: dict[str, Any]) -> None:
-        sent.append(message)
-
-    scope = {"type": "http", "method": "GET", "raw_path": path.encode(), "query_string": query, "headers": []}
-    await application(scope, None, send)
-    return sent[0]["status"], b"".join(message.get("body", b"") for message in sent)
+    reply = await application(Request("GET", path.encode(), query.decode()))
+    return reply.status, b"".join(reply.chunks)
 
 
 def test_scrapes_are_answered_while_all_threads_of_the_polls_are_held_up() -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from exporter.probe import negotiating, pages
 from exporter.web import Reply
+from exporter.web.reply import Request
 
 TARGETS: dict[str, Any] = {name: SimpleNamespace(name=name) for name in ("sea", "lake")}
 
@@ -60,15 +61,15 @@ def test_a_probe_learns_what_its_own_caller_accepts() -> None:
     probe = pages(TARGETS, serve)["/probe"]
     answers: dict[str, bytes] = {}
 
-    async def application(scope: Any, receive: Any, send: Any) -> None:
+    async def application(request: Any) -> Any:
         await asyncio.sleep(0)
-        answers[scope["caller"]] = (await probe("target=lake")).chunks[0]
+        answers[request.client] = (await probe("target=lake")).chunks[0]
 
     async def both() -> None:
         app = negotiating(application)
         headers = {"one": [(b"accept", b"a"), (b"accept-encoding", b"gzip")], "other": [(b"accept", b"b")], "none": []}
-        scopes = [{"caller": caller, "headers": each} for caller, each in headers.items()]
-        await asyncio.gather(*(app(scope, None, None) for scope in scopes))  # type: ignore[arg-type]
+        requests = [Request("GET", b"/probe", "", each, caller) for caller, each in headers.items()]
+        await asyncio.gather(*map(app, requests))  # type: ignore[arg-type]
 
     asyncio.run(both())
     assert answers == {"one": b"lake a gzip", "other": b"lake b ", "none": b"lake  "}

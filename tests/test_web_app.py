@@ -12,7 +12,7 @@ import pytest
 
 from exporter.errors import UsageError
 from exporter.web import Reply, create_app
-from exporter.web.reply import PIECE, SMALL, Application, Message, pieces
+from exporter.web.reply import PIECE, SMALL, Application, Request, head, pieces
 
 
 async def exposition(accept: str, accept_encoding: str) -> Reply:
@@ -43,23 +43,14 @@ def ask(
     path: str, method: str = "GET", *, app: Application | None = None, headers: Sequence[tuple[str, str]] = ()
 ) -> Answer:
     """Call the application as a server does: the path as it was sent, nothing tidied up on the way."""
-    sent: list[Message] = []
-
-    async def send(message: Message) -> None:
-        sent.append(message)
-
-    async def receive() -> Message:
-        raise AssertionError("nobody reads a body")
-
     raw_path, _, query = path.encode("latin-1").partition(b"?")
     encoded = [(name.encode(), value.encode()) for name, value in headers]
-    scope = {"type": "http", "method": method, "raw_path": raw_path, "query_string": query, "headers": encoded}
-    asyncio.run((app or build())(scope, receive, send))  # type: ignore[arg-type]
-    start, *body = sent
-    assert [message["more_body"] for message in body] == [True] * (len(body) - 1) + [False]
-    names = {name.decode(): value.decode() for name, value in start["headers"]}
-    assert len(names) == len(start["headers"])
-    return Answer(start["status"], names, b"".join(message["body"] for message in body).decode())
+    reply = asyncio.run((app or build())(Request(method, raw_path, query.decode("latin-1"), encoded)))
+    start, *lines = head(reply).decode("latin-1").split("\r\n")[:-2]
+    names = dict(line.split(": ", 1) for line in lines)
+    assert len(names) == len(lines)
+    body = b"" if method == "HEAD" else b"".join(pieces(reply.chunks))
+    return Answer(int(start.split(" ")[1]), names, body.decode())
 
 
 @pytest.mark.parametrize(

@@ -8,15 +8,14 @@ import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import bcrypt
 import pytest
 import trustme
 
 from exporter.errors import UsageError
-from exporter.web.reply import Message, Receive, Reply, Send, send_reply
-from exporter.web.security import LOOK_SECONDS, RETRY_SECONDS, Security, guard, read_security
+from exporter.web.reply import Reply, Request, head
+from exporter.web.security import LOOK_SECONDS, RETRY_SECONDS, Security, read_security
 from exporter.web.users import Users
 
 TLS = "tls_server_config: {cert_file: server.pem, key_file: server.key}\n"
@@ -92,24 +91,12 @@ def ask(
     method: str = "GET",
     reply: Reply | None = None,
 ) -> Answer:
-    messages: list[Message] = []
-
-    async def page(scope: Message, receive: Receive, send: Send) -> None:
-        await send_reply(reply or Reply(200, "text/plain", (b"in\n",)), send)
-
-    async def send(message: Message) -> None:
-        messages.append(message)
-
-    async def receive() -> Message:
-        raise AssertionError("nobody reads a body")
-
-    headers = [(name.encode(), value.encode()) for name, value in sent]
-    scope: dict[str, Any] = {"type": "http", "method": method, "raw_path": path.encode(), "headers": headers}
-    scope["client"] = ("192.0.2.1", 1)
-    asyncio.run(guard(page, security)(scope, receive, send))
-    found = {name.decode(): value.decode() for name, value in messages[0]["headers"]}
-    assert len(found) == len(messages[0]["headers"])
-    return Answer(messages[0]["status"], found, b"".join(message["body"] for message in messages[1:]))
+    request = Request(method, path.encode(), "", [(n.encode(), v.encode()) for n, v in sent], "192.0.2.1")
+    answer = asyncio.run(security.refusal(request)) or reply or Reply(200, "text/plain", (b"in\n",))
+    start, *lines = head(answer, security.headers).decode("latin-1").split("\r\n")[:-2]
+    found = dict(line.split(": ", 1) for line in lines)
+    assert len(found) == len(lines)
+    return Answer(int(start.split(" ")[1]), found, b"" if method == "HEAD" else b"".join(answer.chunks))
 
 
 def login(user: str, password: str) -> tuple[str, str]:

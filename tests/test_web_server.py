@@ -766,14 +766,14 @@ def test_an_address_that_somebody_else_takes_between_binding_and_listening_is_an
         server = Server(app(), [f"unix:{tmp_path}/a.sock", "127.0.0.1:0"], BOUNDS)
         listen, taken = server._listen, []
 
-        async def beaten(listener: Any, security: Any) -> Any:
+        def beaten(listener: Any) -> Any:
             if not listener.path:
                 other = socket.socket()
                 other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 other.bind(listener.socket.getsockname())
                 other.listen()
                 taken.append(other)
-            return await listen(listener, security)
+            return listen(listener)
 
         server._listen = beaten  # type: ignore[method-assign]
         with pytest.raises(OSError, match="in use"):

@@ -15,7 +15,7 @@ from typing import Final
 
 from exporter.errors import UsageError
 from exporter.web.origin import from_another_site
-from exporter.web.reply import Application, Message, Receive, Reply, Send, send_reply, text_reply
+from exporter.web.reply import Application, Reply, Request, text_reply
 
 HEALTHY: Final = "/-/healthy"
 READY: Final = "/-/ready"
@@ -28,7 +28,6 @@ _READING: Final = ("GET", "HEAD")
 
 log = logging.getLogger("exporter.web")
 
-Handler = Callable[[Message], Awaitable[Reply]]
 Page = Callable[[str], Awaitable[Reply]]
 """Answers GET and HEAD. Is given what follows the question mark, not decoded, "" where there is none."""
 Reload = Callable[[], Awaitable[Sequence[str]]]
@@ -37,7 +36,7 @@ Reload = Callable[[], Awaitable[Sequence[str]]]
 
 @dataclass(frozen=True, slots=True)
 class _Route:
-    answer: Handler
+    answer: Application
     methods: tuple[str, ...] = _READING
 
 
@@ -63,10 +62,10 @@ def create_app(
     ValueError for a page on a path that is taken.
     """
 
-    async def serve_metrics(scope: Message) -> Reply:
-        return await metrics(_header(scope, b"accept"), _header(scope, b"accept-encoding"))
+    async def serve_metrics(request: Request) -> Reply:
+        return await metrics(request.header(b"accept"), request.header(b"accept-encoding"))
 
-    async def serve_config(_: Message) -> Reply:
+    async def serve_config(_: Request) -> Reply:
         return Reply(200, "text/yaml; charset=utf-8", (config_text().encode(),))
 
     table = {
@@ -84,27 +83,6 @@ def create_app(
     return _application({path.encode(): route for path, route in table.items()})
 
 
-def limit_requests(app: Application, at_once: int) -> Application:
-    """Answer 503 while ``at_once`` requests are under way. Health and readiness neither wait nor count."""
-    under_way = 0
-
-    async def limited(scope: Message, receive: Receive, send: Send) -> None:
-        nonlocal under_way
-        if _path(scope) in ALWAYS_ANSWERED:
-            await app(scope, receive, send)
-            return
-        if under_way >= at_once:
-            await send_reply(text_reply(503, "too many requests at once", ("retry-after", "1")), send)
-            return
-        under_way += 1
-        try:
-            await app(scope, receive, send)
-        finally:
-            under_way -= 1
-
-    return limited
-
-
 def _check_telemetry_path(path: str, taken: Mapping[str, _Route]) -> None:
     if path == "/":
         return
@@ -115,23 +93,23 @@ def _check_telemetry_path(path: str, taken: Mapping[str, _Route]) -> None:
         raise UsageError((f"web.telemetry_path: {path!r} belongs to another page; {right}",))
 
 
-def _probe(check: Callable[[], bool], good: str, bad: str) -> Handler:
-    async def answer(_: Message) -> Reply:
+def _probe(check: Callable[[], bool], good: str, bad: str) -> Application:
+    async def answer(_: Request) -> Reply:
         return text_reply(200, good) if check() else text_reply(503, bad)
 
     return answer
 
 
-def _page(page: Page) -> Handler:
-    async def answer(scope: Message) -> Reply:
-        return await page(scope["query_string"].decode("latin-1"))
+def _page(page: Page) -> Application:
+    async def answer(request: Request) -> Reply:
+        return await page(request.query)
 
     return answer
 
 
-def _reloader(reload: Reload) -> Handler:
-    async def answer(scope: Message) -> Reply:
-        if from_another_site(scope["headers"]):
+def _reloader(reload: Reload) -> Application:
+    async def answer(request: Request) -> Reply:
+        if from_another_site(request.headers):
             return text_reply(403, "forbidden: the request comes from a page of another site")
         faults = await reload()
         return text_reply(500, "\n".join(faults)) if faults else text_reply(200, "configuration reloaded")
@@ -140,43 +118,19 @@ def _reloader(reload: Reload) -> Handler:
 
 
 def _application(table: Mapping[bytes, _Route]) -> Application:
-    async def application(scope: Message, receive: Receive, send: Send) -> None:  # noqa: ARG001  # no body is ever read
-        if scope["type"] != "http":
-            raise ValueError("only HTTP is served here")
-        reply = await _reply(table.get(_path(scope)), scope)
+    async def application(request: Request) -> Reply:
+        route = table.get(request.path)
+        if route is None:
+            return text_reply(404, "not found")
+        if request.method not in route.methods:
+            return text_reply(405, "method not allowed", ("allow", ", ".join(route.methods)))
         try:
-            await send_reply(reply, send, head_only=scope["method"] == "HEAD")
-        except Exception as error:
-            _log_failure(scope, error)
-            raise  # the start of the answer may be out: only closing the connection tells the caller
+            return await route.answer(request)
+        except Exception as error:  # a fault of one page must not look like a dead exporter
+            # Only a path of the table gets here, so nothing of the caller's is logged; the error's text could be
+            # anybody's.
+            log.error("could not answer %s: %s", request.path.decode("ascii", "replace"), type(error).__name__)  # noqa: TRY400
+            log.debug("traceback", exc_info=error)
+            return text_reply(500, "internal error")
 
     return application
-
-
-async def _reply(route: _Route | None, scope: Message) -> Reply:
-    if route is None:
-        return text_reply(404, "not found")
-    if scope["method"] not in route.methods:
-        return text_reply(405, "method not allowed", ("allow", ", ".join(route.methods)))
-    try:
-        return await route.answer(scope)
-    except Exception as error:  # noqa: BLE001  # a fault of one page must not look like a dead exporter
-        _log_failure(scope, error)
-        return text_reply(500, "internal error")
-
-
-def _log_failure(scope: Message, error: Exception) -> None:
-    # Only a path of the table gets here, so nothing of the caller's is logged; the error's text could be anybody's.
-    log.error("could not answer %s: %s", _path(scope).decode("ascii", "replace"), type(error).__name__)
-    log.debug("traceback", exc_info=error)
-
-
-def _path(scope: Message) -> bytes:
-    """Return the path as it was sent, without the query; percent escapes stay as they are."""
-    path: bytes = scope["raw_path"]
-    return path
-
-
-def _header(scope: Message, name: bytes) -> str:
-    """Return the value of a header, several ones joined as one list, "" where there is none."""
-    return ", ".join(value.decode("latin-1") for key, value in scope["headers"] if key == name)

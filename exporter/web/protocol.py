@@ -1,198 +1,204 @@
-"""One connection, bounded.
-
-uvicorn's HTTP protocol has a time-out between requests and nothing else: a caller that sends half a request line
-keeps its connection for ever, headers and bodies may be of any size, a reader that stops reading holds an answer for
-ever, and a flood of pipelined requests becomes a flood of objects. There is no setting or hook for these, so this
-class inherits (docs/decisions/0004-http-server.md). It leans on as little of uvicorn as it can: asyncio's protocol
-callbacks, httptools' parser callbacks, and of uvicorn's own ``on_response_complete``, ``send_400_response``,
-``connections``, ``headers``, ``cycle.keep_alive``, ``cycle.default_headers`` and ``cycle.disconnected``.
-"""
+"""One connection: HTTP/1.1 within bounds, on asyncio's protocol callbacks and httptools' parser callbacks."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import deque
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
-from uvicorn import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
-from uvicorn.server import ServerState
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser, parse_url
 
-from exporter.web.bounds import Bounds
-from exporter.web.reply import encode_headers, text_reply
+from exporter.web.reply import Reply, Request, pieces, text_reply
 
 if TYPE_CHECKING:
-    from exporter.web.security import Security
+    from exporter.web.server import Server
 
-_REASON: Final = {
-    400: "Bad Request",
-    413: "Content Too Large",
-    431: "Request Header Fields Too Large",
-    503: "Service Unavailable",
-}
-
-
-def _silent() -> logging.Logger:
-    """Return a logger that says nothing.
-
-    uvicorn warns for each malformed request and prints a traceback for each request it cancels: any caller could
-    fill the log. What is worth a line is logged by ``exporter.web.app``.
-    """
-    logger = logging.getLogger("exporter.web.protocol")
-    logger.setLevel(logging.CRITICAL + 1)
-    logger.propagate = False
-    return logger
+_CLOSE: Final = ("connection", "close")
+_WITH_THE_HEAD: Final = 4096
+"""Bytes of a body that go out in one write with its head."""
 
 
 class _RefusedError(Exception):
     """Raised through the parser, which stops at the first error of a callback."""
 
 
-class BoundedProtocol(HttpToolsProtocol):
-    """uvicorn's connection with bounds. One timer, armed anew at each turn: head, answer, idle, head, ..."""
+class BoundedProtocol(asyncio.Protocol):
+    """One timer, armed anew at each turn: head, answer, idle, head, ..."""
 
-    def __init__(
-        self,
-        config: Config,
-        state: ServerState,
-        app_state: dict[str, Any],
-        *,
-        bounds: Bounds,
-        on_lost: Callable[[], None],
-        security: Security | None = None,
-    ) -> None:
-        super().__init__(config, state, app_state)
-        self.logger = self.access_logger = _SILENT
-        self.access_log = False
-        self._bounds = bounds
-        self._on_lost = on_lost
-        self._security = security
+    transport: asyncio.Transport
+
+    def __init__(self, server: Server) -> None:
+        self._server, self._bounds = server, server.bounds
+        self._loop = asyncio.get_running_loop()
+        self._parser = HttpRequestParser(self)
+        self._parser.set_dangerous_leniencies(lenient_data_after_close=True)  # what follows the last one is dropped
         self._timer: asyncio.TimerHandle | None = None
+        self._unanswered: deque[Request] = deque()
+        self._task: asyncio.Task[None] | None = None
+        self._writable = asyncio.Event()
+        self._writable.set()
         self._heads = 0  # read to their end, on this connection
-        self._unanswered: deque[RequestResponseCycle] = deque()
-        self._in_head = False
+        self._in_head = self._refused = False
+        self._last = False  # no further request is read
         self._piecewise = 0  # bytes of this head, by its complete pieces
         self._unfinished = 0  # bytes received since the last complete head
         self._refusal = 400
-        self._refused = False
+        self._url = b""
+        self._headers: list[tuple[bytes, bytes]] = []
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start the clock for the first request, or say that there are too many connections."""
-        super().connection_made(transport)
-        if self._security is not None and not self._security.admits(transport):
+        self.transport = cast("asyncio.Transport", transport)
+        peer = transport.get_extra_info("peername")
+        self._client = peer[0] if isinstance(peer, tuple) else ""
+        if not self._server.admits(self):
             self._refused = True
-            transport.abort()
-        elif len(self.connections) > self._bounds.connections and not self._make_room():
+            self.transport.abort()
+        elif not self._server.make_room():
             # Not lingering: a flood would otherwise hold a descriptor each for that long.
             self._refused = True
-            transport.write(self._refusal_bytes(503))
-            transport.close()
+            self._write_refusal(503)
+            self.transport.close()
         else:
             self._wait(self._bounds.head_timeout)
+        self._server.connections.add(self)
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # whichever way
         """Forget the connection."""
         self._cancel()
-        for cycle in self._unanswered:
-            cycle.disconnected = True  # uvicorn tells the last one only, and the others would go on writing
-        super().connection_lost(exc)
-        self._on_lost()
+        self._writable.set()
+        self._server.connections.discard(self)
+        self._server.settle()
+
+    def pause_writing(self) -> None:
+        """Hold the next piece back."""
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        """Let it go."""
+        self._writable.set()
+
+    def eof_received(self) -> bool:
+        """Answer all the same what a caller has asked before it closed its side."""
+        self._last = True
+        return self._task is not None and self.transport.can_write_eof()
 
     def data_received(self, data: bytes) -> None:
         """Parse, unless the caller has been refused; a head that is too long is refused before it is complete."""
-        if self._refused or self.transport.is_closing():
+        if self._refused or self._last or self.transport.is_closing():
             return
         if not self._unanswered and not self._in_head and not self._unfinished:
             self._wait(self._bounds.head_timeout)
         heads = self._heads
-        super().data_received(data)
+        try:
+            self._parser.feed_data(data)
+        except HttpParserUpgrade:
+            self._last = True
+        except HttpParserError:
+            self._refuse(self._refusal)
+            return
         self._unfinished = self._unfinished + len(data) if heads == self._heads else 0
         # Without a head and without an answer in hand it is empty lines, which the parser skips, or nothing at all.
-        unwanted = self._in_head or not self._unanswered
-        if unwanted and self._unfinished > self._bounds.head_bytes and not self._refused:
+        if (self._in_head or not self._unanswered) and self._unfinished > self._bounds.head_bytes:
             self._refuse(431)
 
     def on_message_begin(self) -> None:
         """Begin to count."""
         self._in_head = True
         self._piecewise = 0
-        super().on_message_begin()
+        self._url, self._headers = b"", []
 
     def on_url(self, url: bytes) -> None:
         """Count, then keep."""
         self._count(len(url))
-        super().on_url(url)
+        self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Count, then keep."""
         self._count(len(name) + len(value) + len(": \r\n"))
-        super().on_header(name, value)
+        self._headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         """Judge the head; start the answer and its clock."""
         self._in_head = False
+        if self._last:
+            return
+        parser = self._parser
+        url = parse_url(self._url)
         has_body = self._judge_body()
-        if len(self._unanswered) >= self._bounds.pipelined:
+        if len(self._unanswered) >= self._bounds.pipelined or not url.path or not url.path.isascii():
             raise _RefusedError
-        super().on_headers_complete()
+        query = (url.query or b"").decode("latin-1")
+        request = Request(parser.get_method().decode(), url.path, query, self._headers, self._client)
         self._heads += 1
-        self._unanswered.append(self.cycle)
-        if len(self._unanswered) == 1:
+        # After a body or an upgrade the parser can no longer be trusted to find the next request.
+        old = parser.get_http_version() != "1.1"
+        self._last = has_body or old or parser.should_upgrade() or not parser.should_keep_alive()
+        self._unanswered.append(request)
+        if self._task is None:
             self._wait(self._bounds.answer_timeout)
-        if has_body or self.parser.should_upgrade() or not self.parser.should_keep_alive():
-            # After these the parser can no longer be trusted to find the next request.
-            self._make_last()
-
-    def on_body(self, body: bytes) -> None:
-        """Drop it: no page reads a body, so none is collected."""
-
-    def on_response_complete(self) -> None:
-        """Go on to the next request, or to waiting for one."""
-        self._unanswered.popleft()
-        super().on_response_complete()
-        if self.transport.is_closing():
-            return  # the answer's clock runs on: what is still in the buffer may never be read
-        if self._unanswered:
-            self._wait(self._bounds.answer_timeout)
-        else:
-            self._wait(self._bounds.head_timeout if self._in_head else self._bounds.idle_timeout)
-
-    def send_400_response(self, msg: str) -> None:  # noqa: ARG002  # uvicorn's text; ours names the bound
-        """Answer what the parser did not accept."""
-        self._refuse(self._refusal)
+            self._task = self._loop.create_task(self._answer())
 
     def shutdown(self) -> None:
         """Close, after the answers in hand."""
-        if self._unanswered:
-            self._make_last()
-        else:
+        self._last = True
+        if self._task is None:
             self.transport.close()
 
-    def _make_room(self) -> bool:
-        """Close those that are missed least; False where every connection has a request in hand.
+    def abort(self) -> None:
+        """Close now."""
+        self.transport.abort()
+        if self._task is not None:
+            self._task.cancel()
 
-        Whoever opens connections to hold them must not keep out a probe or a scrape, which sends its request at once.
-        """
-        others = (cast("BoundedProtocol", each) for each in self.connections if each is not self)
-        least = sorted((_worth(each), number, each) for number, each in enumerate(others) if not each._unanswered)
-        if not least:
-            return False
-        # Several at once where none of them has ever asked for anything: in a flood, looking costs more than closing.
-        silent = [each for (worth, _), _, each in least[: self._bounds.connections // 8] if worth == 0]
-        for each in silent or [least[0][2]]:
-            each.transport.abort()
-        return True
+    async def _answer(self) -> None:
+        """Answer what has come on this connection, in order."""
+        try:
+            while self._unanswered and not self.transport.is_closing():
+                await self._server.answer(self._unanswered[0], self._send)
+                self._unanswered.popleft()
+                if self._unanswered:
+                    self._wait(self._bounds.answer_timeout)
+        except Exception:  # noqa: BLE001  # the start of the answer may be out: only closing tells the caller
+            self.transport.abort()
+        finally:
+            self._task = None
+            self._answered()
 
-    def _make_last(self) -> None:
-        # The header as well: without it, older versions of uvicorn close without a word.
-        self.cycle.default_headers = [(b"connection", b"close")]
-        self.cycle.keep_alive = False
+    def _answered(self) -> None:
+        if self.transport.is_closing():
+            self._server.settle()
+        elif self._last:
+            self.transport.close()  # the answer's clock runs on: what is still in the buffer may never be read
+        else:
+            self._wait(self._bounds.head_timeout if self._in_head else self._bounds.idle_timeout)
+
+    async def _send(self, request: Request, reply: Reply) -> None:
+        """Send an answer; a slow reader costs the memory of a piece, not of the body."""
+        last = self._last and len(self._unanswered) == 1
+        start = self._server.head(reply, *[_CLOSE][:last])
+        body = () if request.method == "HEAD" else pieces(reply.chunks)
+        for number, piece in enumerate(body):
+            if number:
+                # Others get their turn; and only so is it noticed that the caller has gone, before each further write
+                # to nobody becomes a warning of asyncio's.
+                await asyncio.sleep(0)
+            await self._writable.wait()
+            if self.transport.is_closing():
+                return
+            if number == 0 and len(piece) < _WITH_THE_HEAD:
+                start += piece
+                continue
+            if start:
+                self.transport.write(start)
+                start = b""
+            self.transport.write(piece)
+        if start:
+            self.transport.write(start)
 
     def _judge_body(self) -> bool:
         """Return whether a body follows. Refuses one that says it is too large."""
-        for name, value in self.headers:
+        for name, value in self._headers:
             if name == b"transfer-encoding":
                 return True
             if name == b"content-length" and int(value) > 0:
@@ -215,26 +221,22 @@ class BoundedProtocol(HttpToolsProtocol):
         """
         self._refused = True
         if self._unanswered:
-            self.transport.abort()  # in the middle of another answer there is no place for this one
+            self.abort()  # in the middle of another answer there is no place for this one
             return
-        self.transport.write(self._refusal_bytes(status))
+        self._write_refusal(status)
         if self.transport.can_write_eof():
             self.transport.write_eof()
             self._wait(self._bounds.linger)
         else:
             self.transport.close()
 
-    def _refusal_bytes(self, status: int) -> bytes:
-        reply = text_reply(status, _REASON[status].lower(), ("connection", "close"))
-        headers = encode_headers(reply)
-        if self._security is not None:
-            headers = self._security.headers(headers)
-        head = b"".join(b"%s: %s\r\n" % header for header in headers)
-        return b"HTTP/1.1 %d %s\r\n%s\r\n%s" % (status, _REASON[status].encode(), head, b"".join(reply.chunks))
+    def _write_refusal(self, status: int) -> None:
+        reply = text_reply(status, _REASON[status])
+        self.transport.write(self._server.head(reply, _CLOSE) + b"".join(reply.chunks))
 
     def _wait(self, seconds: float) -> None:
         self._cancel()
-        self._timer = self.loop.call_later(seconds, self._expire)
+        self._timer = self._loop.call_later(seconds, self._expire)
 
     def _cancel(self) -> None:
         if self._timer is not None:
@@ -243,18 +245,27 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _expire(self) -> None:
         self._timer = None
-        if self.transport.is_closing() or self.transport.get_write_buffer_size():
+        if self.transport.is_closing() or self._unanswered or self.transport.get_write_buffer_size():
             self.transport.abort()  # close would wait for a reader that does not read
         else:
             self.transport.close()
 
+    @property
+    def busy(self) -> bool:
+        """Whether it has a request in hand."""
+        return bool(self._unanswered)
 
-def _worth(connection: BoundedProtocol) -> tuple[int, float]:
-    """Return what a connection without a request in hand is worth: the less, the sooner it may go."""
-    closing = connection.transport.is_closing()  # what is left of its answer may be on its way
-    served = connection._heads > 0 and not connection._refused
-    timer = connection._timer
-    return 2 if closing else 1 if served else 0, timer.when() if timer is not None else 0.0
+    @property
+    def worth(self) -> tuple[int, float]:
+        """What it is worth without a request in hand: the less, the sooner it may go."""
+        closing = self.transport.is_closing()  # what is left of its answer may be on its way
+        served = self._heads > 0 and not self._refused
+        return 2 if closing else 1 if served else 0, self._timer.when() if self._timer is not None else 0.0
 
 
-_SILENT: Final = _silent()
+_REASON: Final = {
+    400: "bad request",
+    413: "content too large",
+    431: "request header fields too large",
+    503: "service unavailable",
+}

@@ -1,18 +1,13 @@
-"""What a handler answers, and how it goes out: the headers every answer has, the body in pieces."""
+"""What is asked and what a handler answers: the headers every answer has, the body in pieces."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping, Sequence
+import re
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final
-
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-Application = Callable[[Message, Receive, Send], Awaitable[None]]
-"""An ASGI application."""
+from http import HTTPStatus
+from typing import Final
 
 PIECE: Final = 1024 * 1024
 """Bytes handed to the transport at once. Less costs calls; plain asyncio keeps a copy of what a slow reader has not
@@ -30,6 +25,22 @@ SECURITY: Final = (
     ("cache-control", "no-store"),
 )
 """On every answer, unless the reply itself has another value."""
+_NOT_IN_A_HEADER: Final = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked. Path and query as they were sent; names of headers in small letters."""
+
+    method: str
+    path: bytes
+    query: str = ""
+    headers: Sequence[tuple[bytes, bytes]] = ()
+    client: str = ""
+
+    def header(self, name: bytes) -> str:
+        """Return the value of a header, several ones joined as one list, "" where there is none."""
+        return ", ".join(value.decode("latin-1") for key, value in self.headers if key == name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +51,9 @@ class Reply:
     content_type: str
     chunks: Sequence[bytes]
     headers: tuple[tuple[str, str], ...] = ()
+
+
+Application = Callable[[Request], Awaitable[Reply]]
 
 
 def text_reply(status: int, text: str, *headers: tuple[str, str]) -> Reply:
@@ -69,31 +83,23 @@ def pieces(chunks: Sequence[bytes]) -> Iterator[bytes | memoryview]:
         yield b"".join(small)
 
 
-def encode_headers(reply: Reply) -> list[tuple[bytes, bytes]]:
-    """Return all headers of an answer. ``content-length`` is the whole body's, also for HEAD."""
-    return list(_encoded(reply.content_type, sum(map(len, reply.chunks)), reply.headers))
+def head(reply: Reply, configured: tuple[tuple[str, str], ...] = ()) -> bytes:
+    """Return status line and headers. ``content-length`` is the whole body's, also for HEAD."""
+    return _head(reply.status, reply.content_type, sum(map(len, reply.chunks)), reply.headers, configured)
 
 
 @lru_cache(maxsize=32)
-def _encoded(content_type: str, length: int, more: tuple[tuple[str, str], ...]) -> tuple[tuple[bytes, bytes], ...]:
+def _head(
+    status: int,
+    content_type: str,
+    length: int,
+    more: tuple[tuple[str, str], ...],
+    configured: tuple[tuple[str, str], ...],
+) -> bytes:
     # Until the next poll all scrapes of one kind have the same.
-    headers = {**dict(SECURITY), "content-type": content_type, "content-length": str(length)}
+    headers = {**dict(SECURITY), **dict(configured), "content-type": content_type, "content-length": str(length)}
     headers.update((name.lower(), value) for name, value in more)
-    return tuple((name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items())
-
-
-async def send_reply(reply: Reply, send: Send, *, head_only: bool = False) -> None:
-    """Send an answer.
-
-    Waits whenever the transport's buffer is full, so that a slow reader costs the memory of a piece, not of the body.
-    """
-    await send({"type": "http.response.start", "status": reply.status, "headers": encode_headers(reply)})
-    last: bytes | memoryview = b""
-    for piece in () if head_only else pieces(reply.chunks):
-        if last:
-            await send({"type": "http.response.body", "body": last, "more_body": True})
-            # Others get their turn; and only so is it noticed that the caller has gone, before each further write to
-            # nobody becomes a warning of asyncio's.
-            await asyncio.sleep(0)
-        last = piece
-    await send({"type": "http.response.body", "body": last, "more_body": False})
+    if any(map(_NOT_IN_A_HEADER.search, headers.values())):
+        raise ValueError("a header with more than one line")
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    return f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n{lines}\r\n".encode("latin-1")

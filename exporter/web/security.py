@@ -15,7 +15,7 @@ from exporter.config.web import Fault, WebConfig
 from exporter.config.web_file import Refused, Source, read_web_config
 from exporter.errors import UsageError
 from exporter.web.app import ALWAYS_ANSWERED
-from exporter.web.reply import SECURITY, Application, Message, Receive, Send, send_reply, text_reply
+from exporter.web.reply import Reply, Request, text_reply
 from exporter.web.tls import admits, build_context
 from exporter.web.users import Users, Verdict
 
@@ -24,11 +24,10 @@ LOOK_SECONDS: Final = 1.0
 RETRY_SECONDS: Final = 10.0
 """When to read anew what could not be used, though no file has changed that we know of: one may be there by then."""
 _CHALLENGE: Final = ("www-authenticate", 'Basic realm="milvus-refresh-exporter", charset="UTF-8"')
-_SENT_ANYWAY: Final = dict(SECURITY)
 
 log = logging.getLogger("exporter.web")
 
-Headers = tuple[tuple[bytes, bytes], ...]
+Headers = tuple[tuple[str, str], ...]
 _Stamps = tuple[tuple[int, int, int] | None, ...]
 
 
@@ -110,9 +109,17 @@ class Security:
         allowed = self._rules.allowed_names
         return not allowed or admits(allowed, transport)
 
-    def headers(self, sent: Sequence[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-        """Return the headers of an answer that comes without the application: a refusal."""
-        return with_headers(sent, self._rules.headers)
+    @property
+    def headers(self) -> Headers:
+        """What each answer bears, unless a page has chosen for itself."""
+        return self._rules.headers
+
+    async def refusal(self, request: Request) -> Reply | None:
+        """Return why a request is not let in, None where it is. Health and readiness are."""
+        users = self.rules().users
+        if users is None or request.path in ALWAYS_ANSWERED:
+            return None
+        return _REFUSALS.get(await _judge(users, request))
 
     def close(self) -> None:
         """Check no further credentials."""
@@ -125,56 +132,20 @@ def read_security(path: Path | None) -> Security | None:
     return None if path is None else Security(path)
 
 
-def guard(app: Application, security: Security) -> Application:
-    """Let only users in, except to health and readiness, and set the headers of the file on each answer."""
-
-    async def guarded(scope: Message, receive: Receive, send: Send) -> None:
-        rules = security.rules()
-        if rules.headers:
-            send = _with_headers(send, rules.headers)
-        if rules.users is not None and scope["raw_path"] not in ALWAYS_ANSWERED:
-            verdict = await _judge(rules.users, scope)
-            if verdict is not Verdict.GOOD:
-                await send_reply(_REFUSALS[verdict], send, head_only=scope["method"] == "HEAD")
-                return
-        await app(scope, receive, send)
-
-    return guarded
-
-
-def with_headers(sent: Sequence[tuple[bytes, bytes]], configured: Headers) -> list[tuple[bytes, bytes]]:
-    """Return the headers of an answer with the configured ones. What a page has chosen for itself stays."""
-    result = dict(sent)
-    for name, value in configured:
-        if result.get(name, b"").decode("latin-1") == _SENT_ANYWAY.get(name.decode(), ""):
-            result[name] = value
-    return list(result.items())
-
-
 _REFUSALS: Final = {
     Verdict.BAD: text_reply(401, "unauthorized", _CHALLENGE),
     Verdict.BUSY: text_reply(503, "too many sign-ins at once", ("retry-after", "1")),
 }
 
 
-async def _judge(users: Users, scope: Message) -> Verdict:
-    sent = [value for name, value in scope["headers"] if name == b"authorization"]
+async def _judge(users: Users, request: Request) -> Verdict:
+    sent = [value for name, value in request.headers if name == b"authorization"]
     if len(sent) != 1:
         return Verdict.BAD
     known = users.known(sent[0])
     if known is not None:
         return known
-    client = scope.get("client")
-    return await users.find_out(sent[0], client[0] if client else "")
-
-
-def _with_headers(send: Send, configured: Headers) -> Send:
-    async def sender(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            message["headers"] = with_headers(message["headers"], configured)
-        await send(message)
-
-    return sender
+    return await users.find_out(sent[0], request.client)
 
 
 def _make_rules(source: Source, before: Rules | None) -> Rules:
@@ -193,7 +164,7 @@ def _make_rules(source: Source, before: Rules | None) -> Rules:
         config,
         context,
         _users(config, before),
-        tuple((name.lower().encode(), value.encode()) for name, value in config.http_server_config.headers),
+        tuple((name.lower(), value) for name, value in config.http_server_config.headers),
         frozenset(tls.client_allowed_sans) if tls is not None else frozenset(),
         (source.path, *(file for file in files if file is not None)),
     )
