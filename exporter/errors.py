@@ -6,6 +6,12 @@ Foreign errors (gRPC codes, Milvus's status codes) are translated into these lea
 
 from __future__ import annotations
 
+import errno
+from typing import Final
+
+_LASTING: Final = frozenset({errno.EACCES, errno.EPERM, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG})
+"""What the operating system refuses until somebody changes something. All else may be different a moment later."""
+
 
 class ExporterError(Exception):
     """Root of everything this project raises on purpose."""
@@ -17,6 +23,18 @@ class UsageError(ExporterError):
     def __init__(self, faults: tuple[str, ...]) -> None:
         super().__init__("\n".join(faults))
         self.faults = faults
+
+
+class NotYetUsable(UsageError):
+    """What is configured cannot be used now and may be later: an address in use, a file that is not there yet.
+
+    Ends with exit code 1, so that a supervisor tries again.
+    """
+
+
+def may_pass(error: Exception) -> bool:
+    """Return whether what the operating system refused may work when it is tried again."""
+    return isinstance(error, OSError) and error.errno is not None and error.errno not in _LASTING
 
 
 class StateUnusable(ExporterError):

@@ -168,6 +168,7 @@ SPOILT: dict[str, tuple[Callable[[Path], object], str]] = {
     "empty": (lambda path: replace(path, ""), "empty"),
     "blank": (lambda path: replace(path, " \n\t\n"), "empty"),
     "not UTF-8": (lambda path: replace(path, b"\xff\xfe\x00"), "not UTF-8 text"),
+    "two lines": (lambda path: replace(path, "hunter2\nhunter3\n"), "holds a line end; write the secret on one line"),
     "too large": (lambda path: replace(path, "x" * (64 * 1024 + 1)), "larger than 64 KiB"),
     "a folder": (lambda path: (path.unlink(), path.mkdir()), "not a regular file"),
     "a pipe": (lambda path: (path.unlink(), os.mkfifo(path)), "not a regular file"),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
-from pydantic import BeforeValidator, Field, InstanceOf, ValidationInfo, field_validator, model_validator
+from pydantic import BeforeValidator, Field, InstanceOf, PrivateAttr, ValidationInfo, field_validator, model_validator
 
 from exporter.config import values as v
 from exporter.config.base import Section, section, setting
@@ -269,6 +269,19 @@ class Settings(Section):
         shown_default="none",
     )
 
+    _file_is_empty: bool = PrivateAttr(default=False)
+
+    def completed(self, targets: dict[str, Settings], *, file_is_empty: bool) -> Settings:
+        """Return these settings with the targets, which are validated one by one, and what is known of the file."""
+        settings = self.model_copy(update={"targets": targets})
+        settings._file_is_empty = file_is_empty
+        return settings
+
+    @property
+    def file_is_empty(self) -> bool:
+        """Whether ``config.file`` is there and sets nothing."""
+        return self._file_is_empty
+
     def by_target(self) -> Mapping[str, Settings]:
         """Return the settings of each Milvus to watch; the one without a name where there are no targets."""
         return self.targets or {"": self}
@@ -277,8 +290,3 @@ class Settings(Section):
         """Whether one Milvus would be watched in the same way by these and by other settings."""
         names = (*OF_ITS_OWN, "state")
         return all(getattr(self, name) == getattr(other, name) for name in names)
-
-    def keeps(self, database: str, collection: str) -> bool:
-        """Whether to show this collection: the filters and the database of ``milvus.uri`` agree."""
-        only = self.milvus.address.database
-        return (not only or database == only) and self.filters.keeps(database, collection)

@@ -19,6 +19,7 @@ _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9_.])?")
 _SHOWABLE = re.compile(r"(\[[0-9A-Fa-f:.]*\]|[A-Za-z0-9._-]*)(:[0-9]{0,5})?(/[^:@?#]*)?")
 _LOST_PERCENT = re.compile("%(?![0-9A-Fa-f]{2})")
 _CONTROL = re.compile("[\x00-\x1f\x7f]")
+_FINAL_LINE_ENDS = re.compile("(%0[ADad])+$")
 _LARGEST_PORT = 65535
 _LONGEST_SOCKET_PATH = 107  # sun_path of Linux, less the final zero
 
@@ -181,7 +182,8 @@ def _parse_database(path: str) -> str:
 
 def _parse_user_info(text: str) -> SecretStr:
     user, colon, password = text.partition(":")
-    user, password = _decode(user, "user info"), _decode(password, "user info")
+    # What encodes a file's content encodes the line end after it too; no form of a secret keeps that.
+    user, password = _decode(user, "user info"), _decode(_FINAL_LINE_ENDS.sub("", password), "user info")
     if not (user and colon and password):
         raise ValueError("has a user without a password or the reverse; write user:password@, or use milvus.token_file")
     if ":" in user:

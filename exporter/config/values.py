@@ -18,6 +18,7 @@ from pydantic import BeforeValidator, InstanceOf, SecretStr
 
 from exporter.config.units import parse_bytes, parse_duration
 from exporter.config.uri import MilvusAddress, parse_socket_path, parse_uri, split_host_port
+from exporter.errors import may_pass
 
 _LARGEST_GRPC_MESSAGE = (1 << 31) - 1  # gRPC keeps the limit in a C int
 _SMALLEST_LIMIT = 1024
@@ -32,6 +33,10 @@ class Unusable:
     why: str
     text: str = ""
     """As written, where it may be shown."""
+
+
+class NotThereYet(ValueError):
+    """A file that may be there when somebody looks again."""
 
 
 def _text(value: object) -> str:
@@ -67,8 +72,19 @@ def _age(value: object) -> float | None:
         raise ValueError(f"{error}, or none" if isinstance(value, str) else str(error)) from None
 
 
+def one_line(secret: str) -> str:
+    """Return a secret without the line ends after it, which files, pipes and variables bring along.
+
+    Raises ValueError for one that holds a line end in its midst, which no client could have meant.
+    """
+    text = secret.rstrip("\r\n")
+    if set("\r\n") & set(text):
+        raise ValueError("holds a line end; write the secret on one line")
+    return text
+
+
 def _secret(value: object) -> SecretStr:
-    return value if isinstance(value, SecretStr) else SecretStr(_text(value))
+    return value if isinstance(value, SecretStr) else SecretStr(_text(one_line(_text(value))))
 
 
 def _size(value: object) -> int:
@@ -116,7 +132,7 @@ def _pattern(value: object) -> re.Pattern[str]:
 def _state_file(value: object) -> Path:
     path = Path(_text(value))
     if not path.parent.is_dir():
-        raise ValueError("is in a folder that does not exist; make the folder first")
+        raise NotThereYet("is in a folder that does not exist; make the folder first")
     if path.is_dir():
         raise ValueError("is a folder; name a file in it")
     return path
@@ -132,7 +148,7 @@ def _readable_file(value: object) -> Path:
         if regular:
             path.open("rb").close()
     except OSError as error:
-        raise ValueError(f"cannot be read: {error.strerror}") from None
+        raise (NotThereYet if may_pass(error) else ValueError)(f"cannot be read: {error.strerror}") from None
     if not regular:
         # A pipe can be read once, and these are read again when they change.
         raise ValueError("is not a regular file")
@@ -203,7 +219,7 @@ def _listen_address(value: object) -> ListenAddress:
 
 
 def _uri(value: object) -> MilvusAddress:
-    return value if isinstance(value, MilvusAddress) else parse_uri(_text(value))
+    return value if isinstance(value, MilvusAddress) else parse_uri(_text(_text(value).rstrip("\r\n")))
 
 
 Duration = Annotated[float, BeforeValidator(_duration)]

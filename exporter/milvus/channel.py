@@ -15,6 +15,7 @@ import grpc.aio
 from pydantic import SecretStr
 
 from exporter import errors
+from exporter.config.values import one_line
 from exporter.milvus.status import from_grpc
 
 if TYPE_CHECKING:
@@ -91,9 +92,11 @@ def _opened(source: SecretStr | Path | None) -> Callable[[], str] | None:
 
     def read() -> str:
         try:
-            text = file.read().decode("utf-8-sig").strip()
+            text = one_line(file.read().decode("utf-8-sig").strip())
         except UnicodeDecodeError:
             raise errors.CredentialsUnusable(f"{file.path}: not UTF-8 text") from None
+        except ValueError as error:
+            raise errors.CredentialsUnusable(f"{file.path}: {error}") from None
         if not text:
             raise errors.CredentialsUnusable(f"{file.path}: empty")
         return text

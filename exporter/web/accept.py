@@ -1,4 +1,4 @@
-"""Accepting connections on one bound socket, with or without a TLS handshake.
+"""Accepting connections on one listening socket, with or without a TLS handshake.
 
 asyncio's own servers take one TLS context for good, and lose what they have accepted and not yet made a transport of.
 Here each connection gets the context that is in force when it comes, and what the kernel has taken in is never dropped.
@@ -22,22 +22,20 @@ _AT_ONCE: Final = 32
 
 
 class Acceptor:
-    """Listens. What has finished its handshake is the protocol's business."""
+    """Accepts. What has finished its handshake is the protocol's business."""
 
     def __init__(
         self,
-        bound: socket.socket,
+        listening: socket.socket,
         bounds: Bounds,
         protocol: Callable[[], asyncio.Protocol],
         context: Callable[[], ssl.SSLContext] | None = None,
     ) -> None:
-        """Listen. Raises OSError where the address was taken meanwhile."""
-        self._socket, self._bounds, self._protocol, self._context = bound, bounds, protocol, context
+        self._socket, self._bounds, self._protocol, self._context = listening, bounds, protocol, context
         self._loop = asyncio.get_running_loop()
         self._making: dict[asyncio.Task[None], None] = {}
         self._paused: asyncio.TimerHandle | None = None
-        bound.settimeout(0)
-        bound.listen(bounds.backlog)
+        listening.settimeout(0)
         self._resume()
 
     async def close(self) -> None:
