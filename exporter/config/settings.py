@@ -102,13 +102,13 @@ class Filter(Section):
 
     def keeps(self, name: str) -> bool:
         """Whether a name passes both lists. Whole-name matches."""
-        return (not self.include or any(p.fullmatch(name) for p in self.include)) and not any(
-            p.fullmatch(name) for p in self.exclude
+        return (not self.include or any(p.matches(name) for p in self.include)) and not any(
+            p.matches(name) for p in self.exclude
         )
 
 
 class Filters(Section):
-    """What to show: regular expressions (Python's) that must match the whole name. Exclusion wins."""
+    """What to show: regular expressions (RE2) that must match the whole name. Exclusion wins."""
 
     databases: Filter = section(Filter, "By database. A database that is not known is never on an include list.")
     collections: Filter = section(Filter, "By collection.")
@@ -155,8 +155,8 @@ class Override(Section):
 
     def matches(self, database: str, collection: str) -> bool:
         """Whether both patterns match the whole name; a missing pattern matches everything."""
-        return (self.database is None or self.database.fullmatch(database) is not None) and (
-            self.collection is None or self.collection.fullmatch(collection) is not None
+        return (self.database is None or self.database.matches(database)) and (
+            self.collection is None or self.collection.matches(collection)
         )
 
 

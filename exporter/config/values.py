@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import stat
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, InstanceOf, SecretStr
 
+from exporter.config.pattern import Pattern, parse_pattern
 from exporter.config.units import parse_bytes, parse_duration
 from exporter.config.uri import MilvusAddress, parse_socket_path, parse_uri, split_host_port
 from exporter.errors import may_pass
@@ -117,16 +117,8 @@ def _switch(value: object) -> bool:
     return text == "true"
 
 
-def _pattern(value: object) -> re.Pattern[str]:
-    if isinstance(value, re.Pattern):
-        return value
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # "[[" may change its meaning some day
-            return re.compile(_text(value))
-    except (re.error, OverflowError, RecursionError) as error:
-        why = f": {error.msg} at position {error.pos}" if isinstance(error, re.error) and error.pos is not None else ""
-        raise ValueError(f"is not a regular expression{why}") from None
+def _pattern(value: object) -> Pattern:
+    return value if isinstance(value, Pattern) else parse_pattern(_text(value))
 
 
 def _state_file(value: object) -> Path:
@@ -233,9 +225,8 @@ Size = Annotated[int, BeforeValidator(_size)]
 Count = Annotated[int, BeforeValidator(_count)]
 Ordinal = Annotated[int | None, BeforeValidator(_or_none(_ordinal))]
 Switch = Annotated[bool, BeforeValidator(_switch)]
-Pattern = Annotated[re.Pattern[str], BeforeValidator(_pattern)]
-OptionalPattern = Annotated[re.Pattern[str] | None, BeforeValidator(_or_none(_pattern))]
-Patterns = Annotated[tuple[Pattern, ...], BeforeValidator(a_list)]
+OptionalPattern = Annotated[InstanceOf[Pattern] | None, BeforeValidator(_or_none(_pattern))]
+Patterns = Annotated[tuple[Annotated[InstanceOf[Pattern], BeforeValidator(_pattern)], ...], BeforeValidator(a_list)]
 TelemetryPath = Annotated[str, BeforeValidator(_telemetry_path)]
 WebAddress = Annotated[str | None, BeforeValidator(_or_none(_web_address))]
 Listen = Annotated[InstanceOf[ListenAddress], BeforeValidator(_listen_address)]

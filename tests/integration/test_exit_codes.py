@@ -1,4 +1,4 @@
-"""How the command ends where it cannot begin, or cannot say what it has to say: what a supervisor and a shell act on."""
+"""How the command ends where it cannot begin or cannot print: what a supervisor and a shell act on."""
 
 from __future__ import annotations
 
