@@ -6,10 +6,12 @@ import errno
 import socket
 from collections.abc import Iterator
 from contextlib import closing
+from ipaddress import IPv6Address
 from pathlib import Path
 
 import pytest
 
+from exporter.config import Settings
 from exporter.errors import NotYetUsable, UsageError
 from exporter.web.listen import Address, close_all, listen_all, parse_address
 
@@ -131,6 +133,26 @@ def test_a_name_that_does_not_resolve_is_a_fault(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(socket, "getaddrinfo", fail)
     with pytest.raises(UsageError, match=r"cannot listen on nowhere:1: (Name or service not known|label too long)"):
         listen_all(["nowhere:1"])
+
+
+def link_local() -> tuple[str, str]:
+    """Return an address of this machine that means nothing without its zone, and the zone."""
+    table = Path("/proc/net/if_inet6")
+    for line in table.read_text().splitlines() if table.exists() else ():
+        digits, *_, interface = line.split()
+        if digits.startswith("fe80"):
+            return str(IPv6Address(bytes.fromhex(digits))), interface
+    pytest.skip("this machine has no link-local address")
+
+
+@pytest.mark.parametrize("percent", ["%", "%25"])
+def test_an_address_with_a_zone_is_listened_on(percent: str) -> None:
+    """As it is written in an address, and as in a URI."""
+    host, zone = link_local()
+    given = [f"[{host}{percent}{zone}]:0"]
+    (setting,) = Settings.model_validate({"web": {"listen_address": given}}).web.listen_address
+    (address,) = bound(str(setting))
+    assert address.startswith(f"[{host}%{zone}]:")
 
 
 def refusal(*texts: str) -> type[UsageError]:

@@ -44,7 +44,8 @@ class Listener:
         """What is really listened on, written like the setting."""
         if self.path:
             return f"unix:{self.path}"
-        host, port = self.socket.getsockname()[:2]
+        # Not the host of getsockname, which leaves the zone out: without it a link-local address means nothing.
+        host, port = socket.getnameinfo(self.socket.getsockname(), socket.NI_NUMERICHOST | socket.NI_NUMERICSERV)
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
     def close(self) -> None:
