@@ -103,7 +103,7 @@ def _turn(number: int, which: int, *, of: int) -> bool:
 
 def _corpus(chance: random.Random, number: int) -> Life:
     life = completing(chance.uniform(2, 6), chance.uniform(30, 55), tasks=4)
-    return replanned(life, texts.UNRESOLVED_HOST, 20.0) if _turn(number, 3, of=7) else life
+    return replanned(life, texts.HOST_NOT_RESOLVED_YET, 20.0) if _turn(number, 3, of=7) else life
 
 
 def _dated(moment: float) -> str:
@@ -129,8 +129,10 @@ def _snapshots(chance: random.Random, number: int) -> Life:
     explore, run = chance.uniform(1, 4), chance.uniform(20, 40)
     if number % 3:
         return completing(explore, run, tasks=3, pause=10.0)
-    faults = (texts.WORKER_RETRIED_OUT, texts.SNAPSHOT_UNREADABLE, texts.MANIFEST_CONFLICT, texts.VORTEX_TOO_NEW)
-    return failing(explore, run, faults[number // 3 % len(faults)], tasks=3)
+    if _turn(number // 3, 3, of=4):
+        return failing_at_explore(explore, texts.SNAPSHOT_UNREADABLE)
+    faults = (texts.WORKER_RETRIED_OUT, texts.MANIFEST_CONFLICT, texts.VORTEX_TOO_NEW)
+    return failing(explore, run, faults[number // 3 % 4], tasks=3)
 
 
 def _nightly(chance: random.Random, _number: int) -> Life:
