@@ -32,7 +32,7 @@ sys.stderr.write("\\n" + json.dumps([int(code), sorted(set(sys.modules) - bare),
 """
 MILVUS = "--milvus.uri=http://127.0.0.1:1"
 NOBODY = {"pymilvus", "pandas", "numpy", "rich", "requests", "starlette", "httpx", "benchmarks"}
-HEAVY = {"yaml", "grpc", "google", "uvicorn", "uvloop", "apscheduler", "prometheus_client"}
+HEAVY = {"yaml", "grpc", "google", "httptools", "uvloop", "apscheduler", "prometheus_client"}
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ COMMANDS = {
     "version": Command(("version",), 0, 190, frozenset(HEAVY | {"exporter.app", "exporter.demo", "sqlite3"})),
     "once": Command(
         ("once", MILVUS), 1, 430,
-        frozenset({"yaml", "apscheduler", "uvicorn", "uvloop", "exporter.web", "exporter.demo", "sqlite3"}),
+        frozenset({"yaml", "apscheduler", "httptools", "uvloop", "exporter.web", "exporter.demo", "sqlite3"}),
     ),
     # Without a state file, without web.config_file, and looked at by nobody.
     "run": Command(
