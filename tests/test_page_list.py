@@ -16,6 +16,7 @@ from exporter.model import Collection, FailureClass, State
 from exporter.page import Source, pages
 from exporter.page.render import POLICY
 from exporter.store import PollAccount, Publication
+from exporter.web import Request
 
 
 def clean(text: str) -> str:
@@ -85,7 +86,7 @@ def test_trouble_without_a_reason_of_a_job_says_what_it_means() -> None:
 
 def test_without_an_address_of_runbooks_there_is_no_dead_link() -> None:
     table = pages(lambda: {"": troubled().source()}, Clock(NOON))
-    text = body(asyncio.run(table["/"]("")))  # type: ignore[arg-type]
+    text = body(asyncio.run(table["/"](Request("GET", b"/"))))  # type: ignore[arg-type]
     assert "access_denied" in text
     assert "What to do" not in text
 
@@ -358,9 +359,9 @@ def test_where_no_milvus_is_watched_the_page_says_so() -> None:
 def test_targets_may_come_and_go() -> None:
     sources = {"prod": troubled().source()}
     table = pages(lambda: sources, Clock(NOON))
-    assert "staging" not in body(asyncio.run(table["/"]("")))  # type: ignore[arg-type]
+    assert "staging" not in body(asyncio.run(table["/"](Request("GET", b"/"))))  # type: ignore[arg-type]
     sources["staging"] = World().source()
-    assert "staging" in body(asyncio.run(table["/"]("")))  # type: ignore[arg-type]
+    assert "staging" in body(asyncio.run(table["/"](Request("GET", b"/"))))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("outcome", [{"last_success": NOON + 500}, {"last_success": NOON - 900 * DAY, "max_age": 1.0}])

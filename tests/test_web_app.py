@@ -12,7 +12,7 @@ import pytest
 
 from exporter.errors import UsageError
 from exporter.web import Reply, create_app
-from exporter.web.reply import PIECE, SMALL, Application, Request, head, pieces
+from exporter.web.reply import PIECE, SMALL, Handler, Request, head, pieces
 
 
 async def exposition(accept: str, accept_encoding: str) -> Reply:
@@ -21,7 +21,7 @@ async def exposition(accept: str, accept_encoding: str) -> Reply:
     )
 
 
-def build(**changes: Any) -> Application:
+def build(**changes: Any) -> Handler:
     parts: dict[str, Any] = {
         "metrics": exposition,
         "healthy": lambda: True,
@@ -40,7 +40,7 @@ class Answer:
 
 
 def ask(
-    path: str, method: str = "GET", *, app: Application | None = None, headers: Sequence[tuple[str, str]] = ()
+    path: str, method: str = "GET", *, app: Handler | None = None, headers: Sequence[tuple[str, str]] = ()
 ) -> Answer:
     """Call the application as a server does: the path as it was sent, nothing tidied up on the way."""
     raw_path, _, query = path.encode("latin-1").partition(b"?")
@@ -213,8 +213,8 @@ def test_a_body_goes_out_whole_in_pieces_of_bounded_size(sizes: list[int]) -> No
 # Further pages
 
 
-async def echo(query: str) -> Reply:
-    return Reply(200, "application/json", (repr(query).encode(),), (("content-security-policy", "sandbox"),))
+async def echo(request: Request) -> Reply:
+    return Reply(200, "application/json", (repr(request.query).encode(),), (("content-security-policy", "sandbox"),))
 
 
 @pytest.mark.parametrize(

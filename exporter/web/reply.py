@@ -53,7 +53,7 @@ class Reply:
     headers: tuple[tuple[str, str], ...] = ()
 
 
-Application = Callable[[Request], Awaitable[Reply]]
+Handler = Callable[[Request], Awaitable[Reply]]
 
 
 def text_reply(status: int, text: str, *headers: tuple[str, str]) -> Reply:

@@ -11,7 +11,7 @@ from exporter.web.app import ALWAYS_ANSWERED
 from exporter.web.bounds import Bounds
 from exporter.web.listen import Listener, bind_all, close_all
 from exporter.web.protocol import BoundedProtocol
-from exporter.web.reply import Application, Reply, Request, head, text_reply
+from exporter.web.reply import Handler, Reply, Request, head, text_reply
 
 if TYPE_CHECKING:
     from exporter.web.security import Security
@@ -26,7 +26,7 @@ class Server:
 
     def __init__(
         self,
-        app: Application,
+        app: Handler,
         listen_addresses: Sequence[str],
         bounds: Bounds = _DEFAULT,
         security: Security | None = None,
