@@ -6,6 +6,7 @@ a proxy in front might judge differently.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -99,10 +100,16 @@ def _probe(check: Callable[[], bool], good: str, bad: str) -> Handler:
 
 
 def _reloader(reload: Reload) -> Handler:
+    under_way: set[asyncio.Future[Sequence[str]]] = set()
+
     async def answer(request: Request) -> Reply:
         if from_another_site(request.headers):
             return text_reply(403, "forbidden: the request comes from a page of another site")
-        faults = await reload()
+        # A reload that has begun goes on to its end, even if the caller goes away.
+        task = asyncio.ensure_future(reload())
+        under_way.add(task)
+        task.add_done_callback(under_way.discard)
+        faults = await asyncio.shield(task)
         return text_reply(500, "\n".join(faults)) if faults else text_reply(200, "configuration reloaded")
 
     return answer
