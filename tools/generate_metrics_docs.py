@@ -12,6 +12,8 @@ from exporter.metrics import Account, Format
 from exporter.metrics.contract import CONTRACT, DURATION, POLL_DURATION, PREFIX, Metric, Part
 from exporter.metrics.own import OwnMetrics
 from exporter.metrics.render import Renderer
+from exporter.milvus.names import LONGEST
+from exporter.milvus.redact import MAX_REASON_CHARS, MAX_SOURCE_BYTES
 from exporter.model import Collection, FailureClass, Job, Problem, State
 from exporter.snapshot import CollectionRow, DatabaseRow, JobRows, OutcomeRow, Snapshot
 from exporter.store import POLL_DURATION_BUCKETS, PollAccount, Publication
@@ -67,6 +69,21 @@ LABELS = {
     "`kind`": "what went wrong with a call, from a [closed list](#kinds-of-errors)",
     "`problem`": "what is wrong with a job record, from a [closed list](#impossible-values)",
 }
+
+LONGEST_VALUES = f"""\
+### Longest values
+
+Some platforms refuse a whole scrape if one label value is longer than their limit (Prometheus:
+`label_value_length_limit`, off by default; elsewhere 200 is usual).
+
+| label | longest value | what makes it shorter |
+|---|---|---|
+| `database`, `collection` | {LONGEST} characters, as Milvus allows by default; a longer name is cut and ends in `~` and a hash | shorter names in Milvus; `filters` leave collections out |
+| `source` | {MAX_SOURCE_BYTES} bytes; a longer one is cut and ends in `~` and a hash | `labels.source: bucket` or `none` |
+| `reason` | {MAX_REASON_CHARS} characters, up to four bytes each outside ASCII | `labels.failure_reason: none` |
+| `failure_class`, `kind`, `problem`, `state` | {max(map(len, (*FailureClass, *KINDS, *Problem, *State)))} characters | |
+| `job_id` | 20 characters | |
+"""
 
 LIMITS = """\
 `job_id` and `reason` stand on the two info metrics alone, so that no other series changes when they do. There is never
@@ -138,6 +155,7 @@ values. They are repaired and counted once per job id: [milvus.md, "Impossible v
 
 PROBLEM_TEXTS = {
     Problem.MISSING_JOB_ID: "job id 0",
+    Problem.NAME_TOO_LONG: f"a collection name of more than {LONGEST} characters",
     Problem.DUPLICATE_JOB_ID: "the same id twice in one listing",
     Problem.UNKNOWN_STATE: "a state that this exporter does not know",
     Problem.PROGRESS_OUT_OF_RANGE: "progress below 0 or above 100",
@@ -191,7 +209,7 @@ def page() -> str:
 
 
 def _labels() -> str:
-    return "## Labels\n\n" + _table(("label", "value"), LABELS.items()) + "\n" + LIMITS
+    return "## Labels\n\n" + _table(("label", "value"), LABELS.items()) + "\n" + LIMITS + "\n" + LONGEST_VALUES
 
 
 def _part(part: Part) -> str:
