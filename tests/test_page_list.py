@@ -374,3 +374,25 @@ def test_classes_that_need_nobody_are_no_trouble() -> None:
     shown = page(World().add("docs", late, trouble=late, last_success=NOON - 5).source())
     assert "The one collection is fine" in shown.text
     assert f"{RUNBOOKS}/MilvusExternalRefreshIndexWaitTimedOut.md" in shown.links
+
+
+ODD = "do\u202ecs\u200b\x1b\u2066"
+"""A name whose direction marks, zero-width blank and control no browser shows."""
+
+
+@pytest.mark.parametrize("path", ["/", "/collection"])
+def test_what_cannot_be_seen_in_a_name_is_written_out_and_the_name_still_leads_to_its_collection(path: str) -> None:
+    """It could pass for another collection. Links and forms keep the name itself: it is the identity."""
+    denied = failed(1, NOON - 60, FailureClass.ACCESS_DENIED, reason=f"Access {ODD}", source=f"s3://{ODD}")
+    world = World().add(ODD, denied, database=ODD, trouble=denied, failing=True, last_failure=NOON - 60)
+    query = urlencode({"database": ODD, "name": ODD}) if path == "/collection" else ""
+    text = body(fetch(world.source(), path, query))
+    written = ODD.encode("unicode_escape").decode()
+    assert written in text
+    values = re.findall(r'<option value="([^"]*)"', text)
+    for value in values:
+        text = text.replace(f'"{value}"', "")
+    assert not any(char in text for char in ODD if not char.isprintable())
+    if path == "/":
+        assert ODD in values
+        assert urlencode({"name": ODD}) in text
