@@ -28,7 +28,8 @@ logging.getLogger("exporter").addFilter(Stop())
 from exporter.cli import main
 code = main(json.loads(sys.argv[1]))
 sys.stdout.flush()
-sys.stderr.write("\\n" + json.dumps([int(code), sorted(set(sys.modules) - bare), gc.get_freeze_count(), len(gc.get_objects())]))
+seen = [int(code), sorted(set(sys.modules) - bare), gc.get_freeze_count(), len(gc.get_objects())]
+sys.stderr.write("\\n" + json.dumps(seen))
 """
 MILVUS = "--milvus.uri=http://127.0.0.1:1"
 NOBODY = {"pymilvus", "pandas", "numpy", "rich", "requests", "starlette", "httpx", "benchmarks"}

@@ -70,19 +70,31 @@ LABELS = {
     "`problem`": "what is wrong with a job record, from a [closed list](#impossible-values)",
 }
 
-LONGEST_VALUES = f"""\
+_WORDS = max(map(len, (*FailureClass, *KINDS, *Problem, *State)))
+_PLACE = f"{LONGEST} characters, as Milvus allows by default; a longer name is cut and ends in `~` and a hash"
+_LONGEST = (
+    ("`database`, `collection`", _PLACE, "shorter names in Milvus; `filters` leave collections out"),
+    (
+        "`source`",
+        f"{MAX_SOURCE_BYTES} bytes; a longer one is cut and ends in `~` and a hash",
+        "`labels.source: bucket` or `none`",
+    ),
+    (
+        "`reason`",
+        f"{MAX_REASON_CHARS} characters, up to four bytes each outside ASCII",
+        "`labels.failure_reason: none`",
+    ),
+    ("`failure_class`, `kind`, `problem`, `state`", f"{_WORDS} characters", ""),
+    ("`job_id`", "20 characters", ""),
+)
+LONGEST_VALUES = """\
 ### Longest values
 
-Some platforms refuse a whole scrape if one label value is longer than their limit (Prometheus:
-`label_value_length_limit`, off by default; elsewhere 200 is usual).
+Prometheus's `label_value_length_limit` counts bytes and is off by default; some platforms set it, to 200 for instance. One
+value above it, and the whole scrape is refused: Prometheus's own `up` is 0 for this exporter, and none of its series
+is there. With a limit of 200, set `labels.source: bucket` and, if reasons are in another script than Latin,
+`labels.failure_reason: none`; names above the limit have to be left out with `filters`.
 
-| label | longest value | what makes it shorter |
-|---|---|---|
-| `database`, `collection` | {LONGEST} characters, as Milvus allows by default; a longer name is cut and ends in `~` and a hash | shorter names in Milvus; `filters` leave collections out |
-| `source` | {MAX_SOURCE_BYTES} bytes; a longer one is cut and ends in `~` and a hash | `labels.source: bucket` or `none` |
-| `reason` | {MAX_REASON_CHARS} characters, up to four bytes each outside ASCII | `labels.failure_reason: none` |
-| `failure_class`, `kind`, `problem`, `state` | {max(map(len, (*FailureClass, *KINDS, *Problem, *State)))} characters | |
-| `job_id` | 20 characters | |
 """
 
 LIMITS = """\
@@ -208,8 +220,12 @@ def page() -> str:
     return "\n".join((HEAD, _labels(), *parts, _kinds(), _problems(), _classes(), _budget(), _sample()))
 
 
+def _longest() -> str:
+    return LONGEST_VALUES + _table(("label", "longest value", "what makes it shorter"), _LONGEST)
+
+
 def _labels() -> str:
-    return "## Labels\n\n" + _table(("label", "value"), LABELS.items()) + "\n" + LIMITS + "\n" + LONGEST_VALUES
+    return "## Labels\n\n" + _table(("label", "value"), LABELS.items()) + "\n" + LIMITS + "\n" + _longest()
 
 
 def _part(part: Part) -> str:
