@@ -90,9 +90,9 @@ _LONGEST = (
 LONGEST_VALUES = """\
 ### Longest values
 
-Prometheus's `label_value_length_limit` counts bytes and is off by default; some platforms set it, to 200 for instance. One
-value above it, and the whole scrape is refused: Prometheus's own `up` is 0 for this exporter, and none of its series
-is there. With a limit of 200, set `labels.source: bucket` and, if reasons are in another script than Latin,
+Prometheus's `label_value_length_limit` counts bytes and is off by default; some platforms set it, to 200 for instance.
+One value above it, and the whole scrape is refused: Prometheus's own `up` is 0 for this exporter, and none of its
+series is there. With a limit of 200, set `labels.source: bucket` and, if reasons are in another script than Latin,
 `labels.failure_reason: none`; names above the limit have to be left out with `filters`.
 
 """
