@@ -470,6 +470,49 @@ def test_a_refused_caller_that_goes_on_sending_is_dropped(run: Run) -> None:
     run(test)
 
 
+@pytest.mark.parametrize(
+    "header", [b"Content-Length: 5", b"Transfer-Encoding: chunked"], ids=["of a known length", "chunked"]
+)
+def test_a_caller_that_sends_its_body_late_is_not_reset(run: Run, header: bytes) -> None:
+    """Many send head and body apart. A reset in between is an error to them, though the request was answered."""
+
+    async def test() -> None:
+        async with serving() as port:
+            with socket.create_connection(("127.0.0.1", port)) as caller:
+                caller.setblocking(False)
+                caller.send(b"GET /metrics HTTP/1.1\r\nHost: x\r\n" + header + b"\r\n\r\n")
+                loop = asyncio.get_running_loop()
+                while await loop.sock_recv(caller, 1000):
+                    pass
+                for _ in range(5):
+                    assert await dripped(caller)
+
+    run(test)
+
+
+def test_a_caller_that_never_ends_its_body_is_dropped_after_its_answer(run: Run) -> None:
+    async def test() -> None:
+        async with serving(bounds=replace(BOUNDS, linger=SOON)) as port:
+            with socket.create_connection(("127.0.0.1", port)) as caller:
+                caller.setblocking(False)
+                caller.send(b"GET /metrics HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+                while await dripped(caller):
+                    pass
+
+    run(test)
+
+
+def test_a_slow_reader_gets_its_whole_answer_though_its_body_was_not_read(run: Run) -> None:
+    """The moment for the rest of the body begins when the answer is on its way."""
+
+    async def test() -> None:
+        async with serving(big, replace(BOUNDS, linger=0.0)) as port, connected(port) as caller:
+            caller.send(b"GET /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n")
+            assert len(await caller.rest()) > len(BIG[0]) * len(BIG)
+
+    run(test)
+
+
 def test_a_caller_that_goes_away_leaves_no_trace_in_the_log(run: Run, caplog: pytest.LogCaptureFixture) -> None:
     async def test() -> None:
         caplog.set_level(logging.INFO)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from enum import IntEnum
 from typing import TYPE_CHECKING, Final, cast
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser, parse_url
 
 from exporter.web.reply import Reply, Request, pieces, text_reply
+from exporter.web.use import Use
 
 if TYPE_CHECKING:
     from exporter.web.server import Server
@@ -23,21 +23,6 @@ _REASON: Final = {
     431: "request header fields too large",
     503: "service unavailable",
 }
-
-
-class Use(IntEnum):
-    """What a connection is used for. The lower, the sooner it is closed to make room for another."""
-
-    SILENT = 0
-    """It has never sent a whole request, or was refused."""
-    SIGNING_IN = 1
-    """Its request waits for bcrypt. The check goes on without the connection."""
-    IDLE = 2
-    """It has been answered, and may ask again."""
-    CLOSING = 3
-    """The rest of its last answer may be on its way."""
-    ANSWERING = 4
-    """Its request is being answered: never closed to make room."""
 
 
 class _RefusedError(Exception):
@@ -68,6 +53,7 @@ class BoundedProtocol(asyncio.Protocol):
         self._heads = 0  # complete ones on this connection
         self._in_head = self._refused = False
         self._last = False  # no further request is read
+        self._body_expected = False  # of the last request, and not all of it has come
         self._head_size = 0  # bytes of the complete fields of the head that is being read
         self._unfinished = 0  # bytes received since the last complete head
         self._refusal = 400
@@ -156,7 +142,7 @@ class BoundedProtocol(asyncio.Protocol):
             return
         parser = self._parser
         url = parse_url(self._url)
-        has_body = self._has_body()
+        self._body_expected = has_body = self._has_body()
         if len(self._unanswered) >= self._bounds.pipelined or not url.path or not url.path.isascii():
             raise _RefusedError
         query = (url.query or b"").decode("latin-1")
@@ -168,6 +154,10 @@ class BoundedProtocol(asyncio.Protocol):
         if self._task is None:
             self._wait(self._bounds.answer_timeout)
             self._task = self._loop.create_task(self._answer())
+
+    def on_message_complete(self) -> None:
+        """Note that all of the request has come."""
+        self._body_expected = False
 
     # Called by the server
 
@@ -182,7 +172,7 @@ class BoundedProtocol(asyncio.Protocol):
         """Return what it is used for now."""
         if self._unanswered:
             return Use.SIGNING_IN if self._signing_in else Use.ANSWERING
-        if self.transport.is_closing():
+        if self.transport.is_closing() or (self._last and not self._refused):
             return Use.CLOSING
         return Use.IDLE if self._heads and not self._refused else Use.SILENT
 
@@ -216,7 +206,7 @@ class BoundedProtocol(asyncio.Protocol):
         if self.transport.is_closing():
             self._server.settle()
         elif self._last:
-            self.transport.close()  # the timer runs on: what is still in the buffer may never be read
+            self._linger() if self._body_expected else self.transport.close()
         else:
             self._wait(self._bounds.head_timeout if self._in_head else self._bounds.idle_timeout)
 
@@ -262,21 +252,26 @@ class BoundedProtocol(asyncio.Protocol):
             raise _RefusedError
 
     def _refuse(self, status: int) -> None:
-        """Answer with an error and close.
-
-        What still arrives for a moment is read and dropped: closing with unread data would reset the connection, and
-        the caller could lose the answer.
-        """
+        """Answer with an error and close."""
         self._refused = True
         if self._unanswered:
             self.transport.abort()  # another answer may be half sent
             return
         self._write_refusal(status)
-        if self.transport.can_write_eof():
-            self.transport.write_eof()
-            self._wait(self._bounds.linger)
-        else:
+        self._linger()
+
+    def _linger(self) -> None:
+        """Close, but read and drop what still arrives for a moment.
+
+        Closing with unread data would reset the connection, and the caller could lose the answer.
+        """
+        if not self.transport.can_write_eof():
             self.transport.close()
+            return
+        self.transport.write_eof()
+        if not self.transport.get_write_buffer_size():
+            self._wait(self._bounds.linger)
+        # Otherwise the timer runs on: what is still in the buffer may never be read.
 
     def _write_refusal(self, status: int) -> None:
         reply = text_reply(status, _REASON[status])

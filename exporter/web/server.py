@@ -10,8 +10,9 @@ from exporter.web.accept import Acceptor
 from exporter.web.app import ALWAYS_ANSWERED
 from exporter.web.bounds import Bounds
 from exporter.web.listen import Listener, bind_all, close_all
-from exporter.web.protocol import BoundedProtocol, Use
+from exporter.web.protocol import BoundedProtocol
 from exporter.web.reply import Handler, Reply, Request, head, text_reply
+from exporter.web.use import Use
 
 if TYPE_CHECKING:
     from exporter.web.security import Security
