@@ -109,8 +109,8 @@ def succeed(before: Target, settings: Settings, clock: Clock, in_force: InForce)
     corridor = Corridor(settings, client, store, clock, reader=reader, memory=memory, state=state)
     account = _account(settings, lambda: _inventory_account(reader, counted), state, in_force, alone=not name)
     exposition = Exposition(store, clock, account, process=not name)
-    # Last: the exposition takes what it finds at its own beginning for stale. What was shown stays until the first poll,
-    # unless it says more than it may now, or is about another Milvus.
+    # Last: the exposition takes what it finds at its own beginning for stale. What was shown stays until the first
+    # poll, unless it says more than it may now, or is about another Milvus.
     says_alike = (was.labels, was.milvus.address) == (settings.labels, settings.milvus.address)
     store.resume(before.store, snapshot=says_alike)
     return Target(name, settings, client, store, reader, counted, corridor, exposition, state, memory)

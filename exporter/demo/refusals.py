@@ -1,6 +1,7 @@
 """How Milvus says no: a status code and its text (docs/milvus.md, "Status and errors").
 
-These travel inside an OK answer. The name of an error ends its text, with details in brackets behind it. A caller who may not call at all gets a gRPC code instead: :class:`Denied`.
+These travel inside an OK answer. The name of an error ends its text, with details in brackets behind it. A caller who
+may not call at all gets a gRPC code instead: :class:`Denied`.
 """
 
 from __future__ import annotations

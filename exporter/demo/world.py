@@ -166,7 +166,7 @@ class World:
         return None if job is None or job.stage(self.now).phase.ended else job
 
     def _start_job(
-        self, place: CollectionRecord, name: str, source: str, spec: str, life: Life | None, turn: int | None = None
+        self, place: CollectionRecord, name: str, source: str, spec: str, life: Life | None, *, turn: int | None = None
     ) -> int:
         used, used_spec = (source, spec) if source else (place.source, place.spec)
         if not used:
@@ -208,7 +208,7 @@ class World:
         if self._active_job(collection_id) is None:
             source = habit.source(self.now) if habit.source else ""
             turn = round((self.now * self.speed - habit.offset) / habit.every)
-            self._start_job(place, habit.typed or place.name, source, place.spec if source else "", None, turn)
+            self._start_job(place, habit.typed or place.name, source, place.spec if source else "", None, turn=turn)
         else:
             self.duplicates_refused += 1
         self._schedule_next(collection_id, habit.every, habit.offset)

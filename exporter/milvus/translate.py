@@ -9,6 +9,7 @@ import sys
 from functools import lru_cache
 from typing import Final, Literal
 
+from exporter.milvus.names import LONGEST, cut
 from exporter.milvus.pb import milvus_refresh_pb2 as pb
 from exporter.milvus.reasons import classify
 from exporter.milvus.records import Record, row_of
@@ -48,6 +49,9 @@ def translated(
     number, percent, started, ended, reason, name, source = row_of(record)
     if not job_id:
         found.append(Problem.MISSING_JOB_ID)
+    if len(name) > LONGEST:
+        found.append(Problem.NAME_TOO_LONG)
+        name = cut(name)
     state = _STATES.get(number)  # an open enum: any int32 can stand here
     if state is None:
         found.append(Problem.UNKNOWN_STATE)
