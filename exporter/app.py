@@ -22,8 +22,8 @@ from exporter.metrics import Body, ProcessAccount, ProcessExposition
 from exporter.page import Source
 from exporter.page import pages as pages_for_people
 from exporter.reload import Reloader, Reread
-from exporter.target import InForce, Target, revision
-from exporter.web import Application, Page, Reply, Server, close_all, create_app, listen_all
+from exporter.target import InForce, Target, revision, texts_of
+from exporter.web import Handler, Reply, Server, close_all, create_app, listen_all
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -128,7 +128,7 @@ def _security(file: Path | None) -> Security | None:
     return read_security(file)
 
 
-def _web(reloader: Reloader, fleet: Fleet, in_force: InForce, clock: Clock, *, can_reload: bool) -> Application:
+def _web(reloader: Reloader, fleet: Fleet, in_force: InForce, clock: Clock, *, can_reload: bool) -> Handler:
     settings = reloader.settings
     # Threads of their own: polls of many Milvus must not keep scrapes waiting.
     threads = ThreadPoolExecutor(_SCRAPE_THREADS, thread_name_prefix="scrape")
@@ -149,7 +149,7 @@ def _web(reloader: Reloader, fleet: Fleet, in_force: InForce, clock: Clock, *, c
             return await rendered(apart.body, accept, accept_encoding)
         return await of_target(fleet.targets[""], accept, accept_encoding)
 
-    app = create_app(
+    return create_app(
         metrics=metrics,
         healthy=lambda: fleet.healthy,
         ready=lambda: fleet.ready,
@@ -161,10 +161,9 @@ def _web(reloader: Reloader, fleet: Fleet, in_force: InForce, clock: Clock, *, c
         },
         reload=reloader.reload if can_reload else None,
     )
-    return probe.negotiating(app)
 
 
-def _for_people(settings: Settings, fleet: Fleet, clock: Clock) -> Mapping[str, Page]:
+def _for_people(settings: Settings, fleet: Fleet, clock: Clock) -> Mapping[str, Handler]:
     metrics = settings.web.telemetry_path.lstrip("/")
     links = (("Metrics", metrics), ("API", "api/v1/collections"), ("Configuration", "config"))
     return pages_for_people(
@@ -175,12 +174,12 @@ def _for_people(settings: Settings, fleet: Fleet, clock: Clock) -> Mapping[str, 
     )
 
 
-def _past(file: Path | None) -> History | None:
-    if file is None:
+def _past(settings: Settings) -> History | None:
+    if settings.state.path is None:
         return None
     from exporter.ledger import History  # noqa: PLC0415  # brings SQLite
 
-    return History(file)
+    return History(settings.state.path, texts_of(settings).clean)
 
 
 def _source(target: Target, clock: Clock) -> Source:
@@ -191,7 +190,7 @@ def _source(target: Target, clock: Clock) -> Source:
         listed=lambda: store.current.snapshot.listed,
         poll_interval=settings.poll.interval,
         job_timeout=settings.server.job_timeout,
-        past=_past(settings.state.path),
+        past=_past(settings),
         kept=settings.state.history,
     )
 

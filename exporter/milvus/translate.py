@@ -9,6 +9,7 @@ import sys
 from functools import lru_cache
 from typing import Final, Literal
 
+from exporter.milvus.names import LONGEST, cut
 from exporter.milvus.pb import milvus_refresh_pb2 as pb
 from exporter.milvus.reasons import classify
 from exporter.milvus.records import Record, row_of
@@ -24,7 +25,8 @@ _STATES: Final[dict[int, State]] = {
     pb.RefreshFailed: State.FAILED,
 }
 ENDED: Final = frozenset({int(pb.RefreshCompleted), int(pb.RefreshFailed)})
-# Host clocks differ by seconds, in bad cases by hours. A stamp further ahead than this is no time at all.
+# Host clocks differ by seconds, in bad cases by hours (`exporter/ledger/stamps.py` caps what is ahead). A stamp further
+# ahead than this is not a time.
 _MAX_AHEAD_SECONDS: Final = 86_400.0
 _MAX_KEPT_CHARS: Final = 1024
 """Longer texts are cleaned each time: what is kept must stay small."""
@@ -42,15 +44,14 @@ def translated(
     styles: tuple[SourceStyle, ReasonStyle],
     *,
     sources: Sources,
-    again: bool = False,
 ) -> Job:
-    """Return the job of a record, and add to ``found`` what had to be repaired. ``now`` in epoch seconds.
-
-    ``again`` says whether the last listing had the very same.
-    """
+    """Return the job of a record, and add to ``found`` what had to be repaired. ``now`` in epoch seconds."""
     number, percent, started, ended, reason, name, source = row_of(record)
     if not job_id:
         found.append(Problem.MISSING_JOB_ID)
+    if len(name) > LONGEST:
+        found.append(Problem.NAME_TOO_LONG)
+        name = cut(name)
     state = _STATES.get(number)  # an open enum: any int32 can stand here
     if state is None:
         found.append(Problem.UNKNOWN_STATE)
@@ -64,8 +65,8 @@ def translated(
         end = _end(ended, start, state, now, found)
     # An impossible end is no missing one: nobody will write it anew, so there is nothing to wait for.
     unwritten = not ended and not reason and state is State.FAILED
-    # At first sight Milvus may be about to write the end; at the second it is missing.
-    if not ended and state.ended and (again or not unwritten):
+    # Milvus may be about to write the end of a half-written one; the ledger tells when it has not.
+    if not ended and state.ended and not unwritten:
         found.append(Problem.ENDED_WITHOUT_END_TIME)
     source_style, reason_style = styles
     return Job(
