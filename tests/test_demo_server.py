@@ -20,7 +20,6 @@ from exporter.demo.answers import CALLS
 from exporter.demo.faults import Plan, Spell, Trouble
 from exporter.demo.lives import completing
 from exporter.demo.refusals import Denied, Refused
-from exporter.demo.server import serve_forever
 from exporter.milvus.pb import milvus_refresh_pb2 as pb
 
 NOW = 1_790_000_000.0
@@ -485,19 +484,5 @@ def test_it_serves_over_tls() -> None:
         async with grpc.aio.secure_channel(address, trust) as channel:
             assert (await Client(channel)("GetVersion")).version == "v3.0.1-sim"
         await milvus.stop()
-
-    asyncio.run(run())
-
-
-def test_serving_for_ever_ends_when_it_is_cancelled() -> None:
-    async def run() -> None:
-        milvus = SimulatedMilvus(a_world())
-        serving = asyncio.ensure_future(serve_forever(milvus))
-        while not milvus.serving:  # noqa: ASYNC110 - the task lives in this loop
-            await asyncio.sleep(0)
-        serving.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await serving
-        assert not milvus.serving
 
     asyncio.run(run())

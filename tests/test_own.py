@@ -23,7 +23,7 @@ from exporter.store import POLL_DURATION_BUCKETS, PollAccount, PollOutcome, Publ
 
 TEXT = Format.TEXT_0_0_4
 ACCOUNT = Account(
-    publication=Publication(0, Snapshot(0.0), PollAccount()),
+    publication=Publication(Snapshot(0.0), PollAccount()),
     stale=True,
     poll_interval=30.0,
     job_timeout=3600.0,
@@ -48,7 +48,7 @@ def after(*outcomes: PollOutcome, **given: object) -> Account:
     polls = PollAccount()
     for outcome in outcomes:
         polls = polls.after(outcome)
-    return replace(ACCOUNT, publication=Publication(1, Snapshot(NOW), polls), **given)  # type: ignore[arg-type]
+    return replace(ACCOUNT, publication=Publication(Snapshot(NOW), polls), **given)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("format_", Format)
@@ -109,7 +109,7 @@ def test_what_the_snapshot_and_the_configuration_say_is_passed_on() -> None:
     snapshot = Snapshot(NOW, listed_jobs=66, collections_folded=3, sources_folded=8)
     account = replace(
         ACCOUNT,
-        publication=Publication(1, snapshot, PollAccount(skipped=4)),
+        publication=Publication(snapshot, PollAccount(skipped=4)),
         stale=False,
         inventory_last_success=NOW - 1,
     )

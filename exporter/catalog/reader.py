@@ -57,7 +57,6 @@ class InventorySource(Protocol):
 class InventoryAccount:
     """The inventory's own account; it never touches that of the polls."""
 
-    passes: int = 0
     last_success: float = 0.0
     """Epoch seconds of the last pass without a failure, 0 before the first."""
     by_kind: Mapping[str, int] = field(default_factory=dict)
@@ -69,9 +68,7 @@ class InventoryAccount:
         counted = dict(self.by_kind)
         if failures:
             counted[failures[0].kind] = counted.get(failures[0].kind, 0) + 1
-        return InventoryAccount(
-            self.passes + 1, self.last_success if failures else now, counted, last_failures=failures
-        )
+        return InventoryAccount(self.last_success if failures else now, counted, last_failures=failures)
 
 
 @dataclass(slots=True)
