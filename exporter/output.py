@@ -1,4 +1,4 @@
-"""Standard output that says when it cannot be written: an exception of its own, which nothing else raises."""
+"""The standard streams: output that says when it cannot be written, by an exception that nothing else raises."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 from exporter.errors import ExporterError
 
 _OUTPUT = 1
+_ERRORS = 2
 
 
 class OutputFailed(ExporterError):
@@ -32,10 +33,11 @@ class _Output(io.FileIO):
 
 
 def guard() -> None:
-    """Make writing to standard output raise OutputFailed where it fails. A standard output that is closed stays so.
+    """Make writing to standard output raise OutputFailed where it fails. A stream that is closed stays None in ``sys``.
 
     argparse takes no notice of an OSError, and one from a file or a socket must not be taken for one of the output.
     """
+    _fill_places()
     before = sys.stdout
     if before is None:
         return
@@ -45,3 +47,10 @@ def guard() -> None:
         errors=before.errors,
         line_buffering=before.isatty(),
     )
+
+
+def _fill_places() -> None:
+    """Keep sockets and files from becoming the streams that are closed: each new one takes the lowest free number."""
+    while (opened := os.open(os.devnull, os.O_RDWR)) <= _ERRORS:
+        pass
+    os.close(opened)

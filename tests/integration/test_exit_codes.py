@@ -6,13 +6,16 @@ import os
 import shlex
 import socket
 import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
 import pytest
-from peers.exporter import call, command_line, environment
+from peers.exporter import call, command_line, environment, free_port
 from peers.parts import ROOT
+from peers.waiting import until
 
+ADDRESS = "MILVUS_REFRESH_EXPORTER_WEB__LISTEN_ADDRESS"
 NOBODY = "--milvus.uri=http://127.0.0.1:1"
 FULL = "milvus-refresh-exporter: cannot write to standard output: No space left on device\n"
 CLOSED = "milvus-refresh-exporter: standard output is closed\n"
@@ -103,6 +106,26 @@ def test_a_reader_that_has_gone_is_told_nothing(command: str) -> None:
 def test_jobs_without_an_output_says_so() -> None:
     done = shell(f"P jobs {NOBODY} >&-")
     assert (done.returncode, done.stderr) == (1, CLOSED)
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_no_socket_and_no_file_takes_the_place_of_a_closed_stream(closed: str) -> None:
+    """What a library prints would go there, and uvloop aborts where it finds one of its own in that place."""
+    code = "import os; from exporter import output; output.guard(); os._exit(os.open('/', os.O_RDONLY))"
+    opened = subprocess.run(
+        ["bash", "-c", f"{shlex.join([sys.executable, '-c', code])} {closed}"],
+        env=environment(), timeout=60, check=False,
+    )  # fmt: skip
+    assert opened.returncode > 2
+
+
+def test_the_daemon_ends_in_order_without_any_stream() -> None:
+    port = free_port()
+    line = shlex.join([*command_line(), "run", NOBODY, f"--web.listen-address=127.0.0.1:{port}"])
+    with subprocess.Popen(["bash", "-c", f"exec {line} <&- >&- 2>&-"], env=environment()) as daemon:
+        until(lambda: call("health", env={ADDRESS: f'["127.0.0.1:{port}"]'}).returncode == 0, "it lives", seconds=30)
+        daemon.terminate()
+        assert daemon.wait(10) == 0
 
 
 def test_a_closed_standard_error_sends_no_fault_to_standard_output() -> None:
