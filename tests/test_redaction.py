@@ -206,6 +206,52 @@ ORDINARY = (
 )
 
 
+# Everything behind the key goes, up to the end of the clause.
+CLAUSES = (
+    ("auth=('svc', 'Zebra.Quilt77')", "auth=***"),
+    ("password: correct horse Zebra.Quilt77", "password: ***"),
+    ("credentials: [AKIDsvc, Zebra.Quilt77]", "credentials: ***"),
+    ("secret: |\n  Zebra.Quilt77\n  more of it\nregion: eu", "secret: | *** region: eu"),
+    ("credentials:\n  - svc\n  - Zebra.Quilt77\nregion: eu", "credentials: *** region: eu"),
+    ("password='it''s Zebra.Quilt77'", "password=***"),
+    ("password - Zebra.Quilt77", "password - ***"),
+    ("password for user etl: Zebra.Quilt77", "password for user etl: ***"),
+    ("password (Zebra.Quilt77)", "password (***)"),
+    ("| password | Zebra.Quilt77 |", "| password | ***"),
+    ("(fs.s3a.secret.key,Zebra.Quilt77)", "(fs.s3a.secret.key,***)"),
+    ("cannot log in (password Zebra.Quilt77): denied", "cannot log in (password ***): denied"),
+    ("password is Zebra.Quilt77", "password is ***"),
+    ("password is zebra", "password is ***"),
+    ("password=correct horse Zebra.Quilt77 user=etl", "password=*** user=etl"),
+    ('"password": "Zebra.Quilt77", "region": "eu"', '"password": ***, "region": "eu"'),
+    ("Ocp-Apim-Subscription-Key: Zebra.Quilt77", "Ocp-Apim-Subscription-Key: ***"),
+    ("hmac_key=Zebra.Quilt77 fernet_key=Zebra.Quilt77", "hmac_key=*** fernet_key=***"),
+    ("license_key: Zebra.Quilt77", "license_key: ***"),
+    ("connection_string=Server=db;Uid=etl;Other=Zebra.Quilt77", "connection_string=***"),
+    ("client_assertion=Zebra.Quilt77&scope=x", "client_assertion=***&scope=x"),
+    ("GET /orders;jsessionid=Zebra.Quilt77", "GET /orders;jsessionid=***"),
+    ("\x1b[1mpassword\x1b[0m: \x1b[31mZebra.Quilt77\x1b[0m", "password: ***"),
+)
+BRANDED = (
+    "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",
+    "glpat-ZebraQuiltZebraQuilt",
+    "github_pat_ZebraQuiltZebraQuiltZebraQuilt",
+    "dapideadbeefdeadbeefdeadbeefdeadbeef",
+    "sk-proj-ZebraQuiltZebraQuilt",
+    "hvs.ZebraQuiltZebraQuiltZebraQuilt",
+)
+# What only looks like a secret: the key is another word, or a name of the schema, or a sentence follows it.
+NO_SECRETS = (
+    "analyzer tokenizer: jieba not found",
+    "max_tokens: 8192 exceeded",
+    "field password_hash: type mismatch",
+    "column 'session_token' not found in external schema",
+    "format {parquet} unknown; expected one of {parquet, lance}",
+    "s3://lake/events/customer_key=1234/x",
+    "s3://lake/mail/inbox@2026/",
+)
+
+
 def planted(template: str, canary: str) -> str:
     return template.format(*[canary] * template.count("{}"))
 
@@ -242,6 +288,25 @@ def test_a_long_random_token_is_masked_wherever_it_stands(around: str, secret: s
     shown = safe_reason(around.format(secret))
     assert secret[:12] not in shown
     assert secret[-12:] not in shown
+
+
+@pytest.mark.parametrize(("text", "safe"), CLAUSES)
+def test_a_value_goes_up_to_the_end_of_its_clause(text: str, safe: str) -> None:
+    assert safe_reason(text) == safe
+    assert safe_reason(safe) == safe
+
+
+@pytest.mark.parametrize("token", BRANDED)
+def test_a_token_of_a_known_brand_is_masked_without_a_digit_and_in_a_source(token: str) -> None:
+    assert safe_reason(f"{token} was revoked") == "*** was revoked"
+    assert safe_source(f"s3://lake/{token}/orders") == "s3://lake/***/orders"
+
+
+@pytest.mark.parametrize("text", NO_SECRETS)
+def test_a_text_without_a_secret_is_left_alone(text: str) -> None:
+    assert safe_reason(text) == text
+    if "://" in text:
+        assert safe_source(text) == text
 
 
 @pytest.mark.parametrize("text", ORDINARY)

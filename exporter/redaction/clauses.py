@@ -13,11 +13,13 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from exporter.redaction.keys import COMPOUND, KEY, SCHEMA_NAME, STEM, announces_secret, start_of_name
+from exporter.redaction.keys import COMPOUND, KEY, OBJECT, PARSER, SCHEMA_NAME, STEM, announces_secret, start_of_name
 from exporter.redaction.uris import HIDDEN
 
+_LONGEST_BEFORE: Final = 32
+"""Characters before a key that can tell that it names something else."""
 _QUOTE: Final = r"""\\*+["'`“”‘’„«»]"""
-_CLOSED_KEY: Final = rf"(?:{_QUOTE})?+[\])]?+"
+_CLOSED_KEY: Final = rf"(?:{_QUOTE})?+(?:\[\]|[\])])?+"
 
 # What joins a key and its value. After a "certain" joint only a sentence about the key is left; after a "likely" one
 # only what looks like a value is hidden.
@@ -31,7 +33,10 @@ JOINT: Final = re.compile(
       | \s[\w:.-]{{1,40}}=["'][^<>"']{{0,200}}["']>                           # <password xmlns="...">X
       | {_QUOTE}\s{{0,2}},\s{{0,2}}(?={_QUOTE})                               # "password", "X"
       | \s{{0,2}}[(\[]{{1,2}}(?=["'`])                                        # password("X")
-      | \s{{1,2}}(?={_QUOTE}\S)                                               # password "X"
+      | \s{{0,2}}(?={_QUOTE}[^\s,;:.=)\]}}>/"'])                               # password "X"
+      | \s\(\w{{1,12}}\)\s?[:=]                                               # password (str): X
+      | \s(?:provided|supplied|given|used|received|returned|found|you\s\w+)\s?[:=]
+      | \s(?:as|by|to|with)\s(?={_QUOTE}\S)                                   # password AS 'X'
       | \s(?:for|of|from|in|at)\s[^:=\n]{{1,60}}?(?:=|:(?![/\d]))             # password for user etl: X
     )
   | (?P<xml>>)                                                                # <password>X
@@ -39,7 +44,7 @@ JOINT: Final = re.compile(
   | (?P<verb>\s\(?(?:is|was|are|were)\s(?:set\sto\s)?)                        # password is X
   | (?P<likely>(?:{_QUOTE})?+\s?\(|(?:{_QUOTE})?+\s{{1,2}})                   # password (X), password X
     """,
-    re.VERBOSE,
+    re.IGNORECASE | re.VERBOSE,
 )
 # Blanks, line breaks, and what YAML and shells put before a value on the next line.
 LEAD: Final = re.compile(r"\s{0,8}(?:[|>][-+]?\d?\s{1,8})?(?:\\\s{1,8})?")
@@ -52,7 +57,7 @@ SENTENCE_WORDS: Final = (
     "|timeout|timed|access|permission|connection|connect|dial|context|operation|caused|column|field|type"
     "|schema|nosuchbucket|nosuchkey|accessdenied|all|only|there|user|role|service|server|using|null|none|nil"
     "|true|false|undefined|already|too|in|of|on|at|by|for|from|does|do|has|have|is|was|are|or|and|with|without"
-    "|please|when|while|if|stale|bad|get|length|still|now|never"
+    "|please|when|while|if|stale|bad|get|length|still|now|never|exit|yes"
 )
 # Types of Arrow and Milvus: "password: string" is a line of a schema.
 _TYPES: Final = (
@@ -60,24 +65,19 @@ _TYPES: Final = (
     r"|date(?:32|64)?|time(?:stamp|32|64)?|decimal(?:128|256)?|struct|list|map|array|dictionary|fixed_size_(?:list|binary)"
 )
 SENTENCE: Final = re.compile(
-    rf"\(?(?:(?:{SENTENCE_WORDS}|[45]\d\d|(?-i:[A-Z]\w{{2,60}}(?:Exception|Error)))(?=[\s,.:;)\]]|\Z)"
-    rf"(?!\s\S{{0,40}}(?-i:[A-Za-z]\d|\d[A-Za-z]|[a-z][A-Z]))|(?:{_TYPES})(?=[\s,.:;)\]<(\[]|\Z))",
+    rf"\(?(?:(?:{SENTENCE_WORDS}|[45]\d\d|\d{{1,9}}\s(?:of|rows?|tokens?|files?)|invalid_[a-z_]++|(?-i:[A-Z]\w{{2,60}}(?:Exception|Error)))(?=[\s,.:;)\]]|\Z)"
+    rf"(?!\s\S{{0,40}}(?-i:[A-Za-z]\d|\d[A-Za-z]|[a-z][A-Z]))|(?:{_TYPES})(?=[\s,.:;)\]<>(\[]|\Z))",
     re.IGNORECASE,
 )
 VERB_SENTENCE: Final = re.compile(
-    r"[a-z]+(?:ed|ing|able|ible|ory|en|ent|ly)(?=[\s,.:;)]|\Z)|(?:too|not|in|of|the|a|an|no|also|short|long|weak|old|set)\b"
+    r"[a-z]+(?:ed|ing|able|ible|ory|en|ent|ly)(?=[\s,.:;)]|\Z)|(?:too|not|in|of|the|a|an|no|also|short|long|weak|old|set|correct)\b"
 )
 # What cannot be an ordinary word: it has a digit, a sign or a capital inside, or is quoted.
 VALUE_LIKE: Final = re.compile(
     r"""(?!\w{1,20}://)(?!\d++(?:[\s,.;:)]|\Z))(?!v\d\b)(?!s\))
-    (?:["'`“‘„«]\S | [A-Za-z]*+(?:[\d+/=!$%^~*&{\[] | [_.-]\w | (?<=[a-z])[A-Z]\w))""",
+    (?:["'`“‘„«]\S | [A-Za-z]*+(?:[\d+/=!$%^~*&{\[] | [_.-]\w) | [A-Za-z]{0,40}[a-z][A-Z]\w)""",
     re.VERBOSE,
 )
-# Objects of Kubernetes, which have names like "milvus-s3-secret".
-OBJECT: Final = re.compile(
-    r"\s[\"']?[a-z0-9][a-z0-9./-]*+[\"']?(?:\s(?:not found|is forbidden|already exists|in namespace)|\Z|[\s,:;)])"
-)
-
 # Where a value can end, and what can hide such a place: escaped and doubled quotes, brackets, quotes.
 _NEXT_PAIR: Final = r"""
     (?:[,;&|/]\s{0,3}|\s{1,3}|\n\s?)(?:--?)?["']?[A-Za-z_@$][\w.-]{0,60}["']?\]?\s{0,2}=>?(?=[^\s=])
@@ -92,7 +92,7 @@ _CLOSER: Final = {"(": ")", "[": "]", "{": "}"}
 _AFTER_CLOSER: Final = re.compile(r"[\s,;:.)\]}>\"'`\\]|\Z|--")
 
 FLAG: Final = re.compile(
-    r"(?P<key>(?<!\S)(?:--?[\w-]{0,20}?(?:password|passwd|secret|token|key|user|auth)[\w-]{0,20}+|-[up])\s)"
+    r"(?P<key>(?<!\S)(?:--?[\w-]{0,20}?(?:pass|secret|token|key|user|auth)[\w-]{0,20}+|-[up])\s)"
     r"(?P<value>\"[^\"]*+\"?|'[^']*+'?|\S++)",
     re.IGNORECASE,
 )
@@ -147,13 +147,16 @@ def _start_of_value(text: str, key: re.Match[str]) -> int | None:
     start = lead.end() if lead else joint.end()
     if start == len(text) or text.startswith(HIDDEN, start) or SENTENCE.match(text, start):
         return None
+    before = text[max(0, name_at - _LONGEST_BEFORE) : name_at]
+    if OBJECT.match(text, name_at) or PARSER.search(before):
+        return None
     if joint.lastgroup == "verb":
         is_value = not VERB_SENTENCE.match(text, start)
-    elif joint.lastgroup == "likely" or SCHEMA_NAME.search(text, 0, name_at):
+    elif joint.lastgroup == "likely" or SCHEMA_NAME.search(before):
         is_value = VALUE_LIKE.match(text, start) is not None
     else:
         is_value = True
-    return start if is_value and not OBJECT.match(text, name_at) else None
+    return start if is_value else None
 
 
 def _joins(joint: re.Match[str], before: str) -> bool:
@@ -162,7 +165,7 @@ def _joins(joint: re.Match[str], before: str) -> bool:
         case "xml":
             return before != "/"  # or it closes a tag
         case "tuple":
-            return before in {"(", "["}
+            return before == "("
     return True
 
 

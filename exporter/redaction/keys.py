@@ -17,16 +17,16 @@ KEY_WORDS: Final = (
     *("storage_key", "master_key", "root_key", "admin_key", "session_key", "signing_key", "client_key", "cert_key"),
     *("auth_key", "authentication_key", "privacy_key", "encryption_key", "decryption_key", "kms_key", "sse_key"),
     *("encryption_customer_key", "sse_customer_key", "sse_c_key", "hmac_key", "fernet_key", "license_key"),
-    *("subscription_key", "deploy_key", "ssh_key"),
+    *("subscription_key", "deploy_key", "ssh_key", "functions_key", "consumer_key", "gitlab_session", "identified_by"),
     *("access_id", "external_id", "ssl_ca_cert", "service_account_json", "community_string"),
     *("connection_string", "connect_string", "conn_str"),
 )
 # These are too short to count inside a longer word.
-SHORT_KEY_WORDS: Final = ("sig", "sas", "pass", "pw", "ak", "sk", "auth", "creds", "cred")
+SHORT_KEY_WORDS: Final = ("sig", "sas", "pass", "pw", "ak", "sk", "auth", "creds", "cred", "jwt")
 
 _ANY_WORD: Final = "|".join(word.replace("_", "[ _.-]?") for word in KEY_WORDS)
 KEY: Final = re.compile(
-    rf"""(?:{_ANY_WORD}|(?<![A-Za-z0-9])(?:{"|".join(SHORT_KEY_WORDS)})(?![A-Za-z0-9]))
+    rf"""(?:{_ANY_WORD}|(?:(?<![A-Za-z0-9])(?:{"|".join(SHORT_KEY_WORDS)})|(?-i:(?<=[a-z])Pass))(?![A-Za-z0-9]))
     (?:[ _.-]?(?:access|key|id|value|string|token)){{0,3}}+
     (?:[\w-]|[.$](?=\w)){{0,60}}+""",
     re.IGNORECASE | re.VERBOSE,
@@ -34,7 +34,7 @@ KEY: Final = re.compile(
 # A quick look, which spares most texts the rest.
 STEM: Final = re.compile(
     "pass|pwd|secret|token|key|cred|sig|auth|cookie|bearer|sessi|access|external|cert|connect|conn|account|community"
-    "|client|sas|basic|digest|negotiate|aws4|pw|ak|sk|--user|-u |-p ",
+    "|client|sas|jwt|identified|functions|consumer|basic|digest|negotiate|aws4|pw|ak|sk|--user|-u |-p ",
     re.IGNORECASE,
 )
 
@@ -43,12 +43,12 @@ ABOUT_A_SECRET: Final = re.compile(
     r"""tokeniz | (?<![A-Za-z])(?:max|min|num|n|total|prompt|completion|input|output|context|new)[ _.-]?tokens?\Z
     | (?:url|uri|endpoint|type|count|limit|size|length|name|file|path|dir|providers?|policy|ttl|expiry|expiration
         |expires|(?:expires|valid)[_-]?(?:in|at|on|until)|mode|format|version|algorithm|manager|column|field|class
-        |bucket|enabled|required|timeout|duration|seconds)\Z""",
+        |bucket|enabled|required|timeout|duration|seconds|authenticator|handler|module|plugin|mechanism|level|status)\Z""",
     re.IGNORECASE | re.VERBOSE,
 )
 # Names of errors: InvalidToken, EXPIRED_TOKEN, NoCredentialsError, SignatureDoesNotMatch.
 ERROR_NAME: Final = re.compile(
-    r"""(?:\A|[.:$])(?:Invalid|Expired|Missing|Unknown|No|Malformed|Unsupported|Revoked|Unrecognized)(?=[A-Z])
+    r"""(?:\A|[.:$])(?:Invalid|Expired|Missing|Unknown|No|Malformed|Incomplete|Unsupported|Revoked)(?=[A-Z])
     | (?:\A|[.:$])(?:INVALID|EXPIRED|MISSING|UNKNOWN|NO|UNSUPPORTED|REVOKED|invalid|expired|missing)_(?!PASS|pass)
     | (?:Exception|Error|Fault|Failure|Invalid|Expired|Mismatch|Missing|Required|DoesNotMatch|NotFound|Denied)\Z
     | _(?:INVALID|EXPIRED|MISMATCH|MISSING|REQUIRED|DOES_NOT_MATCH|NOT_FOUND|DENIED|ERROR|FAILURE)\Z""",
@@ -56,6 +56,14 @@ ERROR_NAME: Final = re.compile(
 )
 # A name of the schema, as in "column 'password_hash'".
 SCHEMA_NAME: Final = re.compile(r"(?:column|field|Ref\.Name|partition|attribute)s?[ (]{0,2}[\"'`]?\Z", re.IGNORECASE)
+# An object of Kubernetes, as in "secret 'milvus-s3' not found".
+OBJECT: Final = re.compile(
+    r"""secrets?\s(?:["'][a-z0-9][a-z0-9./-]*+["']\s(?:not\sfound|is\sforbidden|already\sexists|in\snamespace)
+    | [a-z0-9]++(?:[./-][a-z0-9]++)++(?:[\s,:;)]|\Z))""",
+    re.IGNORECASE | re.VERBOSE,
+)
+# What a parser calls a token.
+PARSER: Final = re.compile(r"(?:unexpected|unrecognized|near)\s\Z", re.IGNORECASE)
 # Keys whose value can hold pairs and separators of its own.
 COMPOUND: Final = re.compile(r"authorization|cookie|conn(?:ection|ect)?[ _.-]?str", re.IGNORECASE)
 
