@@ -32,7 +32,7 @@ BRANDS: Final = (
     r"hf_[A-Za-z0-9]{16,}+",  # Hugging Face
     r"api_org_[A-Za-z0-9]{16,}+",  # Hugging Face: organisation
     r"dapi[a-f0-9]{16,}+(?:-\d)?",  # Databricks
-    r"sk-(?=[\w-]*[A-Z0-9])[\w-]{16,}+",  # OpenAI, Anthropic and others
+    r"sk-(?=[\w-]{0,60}[A-Z0-9])[\w-]{16,}+",  # OpenAI, Anthropic and others
     r"sk-(?:proj|svcacct|admin|ant)-[\w-]{8,}+",  # OpenAI, Anthropic
     r"pplx-[A-Za-z0-9]{20,}+",  # Perplexity
     r"hv[sbr]\.[\w-]{16,}+",  # HashiCorp Vault

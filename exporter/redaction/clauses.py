@@ -64,13 +64,21 @@ _TYPES: Final = (
     r"u?int(?:8|16|32|64)?|(?:large_)?(?:string|utf8|binary)|float(?:16|32|64)?|double|bool(?:ean)?|varchar|json|null"
     r"|date(?:32|64)?|time(?:stamp|32|64)?|decimal(?:128|256)?|struct|list|map|array|dictionary|fixed_size_(?:list|binary)"
 )
+# An opening word with what it opens. If the next word looks like a value, it was no sentence.
 SENTENCE: Final = re.compile(
-    rf"\(?(?:(?:{SENTENCE_WORDS}|[45]\d\d|\d{{1,9}}\s(?:of|rows?|tokens?|files?)|invalid_[a-z_]++|(?-i:[A-Z]\w{{2,60}}(?:Exception|Error)))(?=[\s,.:;)\]]|\Z)"
-    rf"(?!\s\S{{0,40}}(?-i:[A-Za-z]\d|\d[A-Za-z]|[a-z][A-Z]))|(?:{_TYPES})(?=[\s,.:;)\]<>(\[]|\Z))",
-    re.IGNORECASE,
+    rf"""\(?(?:
+        (?:{SENTENCE_WORDS} | [45]\d\d | \d{{1,9}}\s(?:of|rows?|tokens?|files?) | invalid_[a-z_]++
+          | (?-i:[A-Z]\w{{2,60}}(?:Exception|Error)))
+        (?=[\s,.:;)\]]|\Z) (?!\s\S{{0,40}}(?-i:[A-Za-z]\d|\d[A-Za-z]|[a-z][A-Z]))
+      | (?:{_TYPES}) (?=[\s,.:;)\]<>(\[]|\Z)
+    )""",
+    re.IGNORECASE | re.VERBOSE,
 )
+# After "is": "password is required", "token is not set".
 VERB_SENTENCE: Final = re.compile(
-    r"[a-z]+(?:ed|ing|able|ible|ory|en|ent|ly)(?=[\s,.:;)]|\Z)|(?:too|not|in|of|the|a|an|no|also|short|long|weak|old|set|correct)\b"
+    r"""[a-z]+(?:ed|ing|able|ible|ory|en|ent|ly)(?=[\s,.:;)]|\Z)
+    | (?:too|not|in|of|the|a|an|no|also|short|long|weak|old|set|correct)\b""",
+    re.VERBOSE,
 )
 # What cannot be an ordinary word: it has a digit, a sign or a capital inside, or is quoted.
 VALUE_LIKE: Final = re.compile(
@@ -88,6 +96,8 @@ MARK: Final = re.compile(
     rf"""\\. | '' | "" | (?P<pair>{_NEXT_PAIR}) | (?P<line>\n(?![\s-])) | (?P<tag></[\w:]) | [()\[\]{{}}"'`]""",
     re.VERBOSE | re.DOTALL,
 )
+_DEEPEST: Final = 32
+"""Brackets and quotes inside each other. Text with more is no reason that anybody reads, and is hidden."""
 _CLOSER: Final = {"(": ")", "[": "]", "{": "}"}
 _AFTER_CLOSER: Final = re.compile(r"[\s,;:.)\]}>\"'`\\]|\Z|--")
 
@@ -180,13 +190,15 @@ def _end_of_clause(text: str, start: int, around: list[str], *, compound: bool) 
             if sign in around and _AFTER_CLOSER.match(text, mark.end()):
                 return mark.start()
         _turn(inside, text, mark)
+        if len(inside) == _DEEPEST:
+            break
     return len(text)
 
 
 def _turn(stack: list[str], text: str, mark: re.Match[str]) -> None:
     """Note on the stack what a bracket or quote opens or closes: the sign that will close it."""
     sign = mark[0]
-    if len(sign) > 1 or sign.isspace():
+    if len(sign) > 1 or sign.isspace() or len(stack) == _DEEPEST:
         return
     if sign in _CLOSER:
         if not stack or stack[-1] in _CLOSER.values():
