@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
-from exporter.milvus.redact import SourceStyle, safe_reason, safe_source
-from exporter.milvus.translate import ReasonStyle
 from exporter.model import Job
+from exporter.redaction import RULES, SourceStyle, safe_reason, safe_source
 
-RULES = "1"
+ReasonStyle = Literal["safe", "none"]
 
 
 @dataclass(frozen=True, slots=True)
