@@ -7,9 +7,12 @@ from itertools import pairwise
 
 import pytest
 
+from exporter.demo.jobs import JobView
 from exporter.demo.scenario import believable_world
 from exporter.demo.spec import SCHEMES
 from exporter.demo.world import World
+from exporter.milvus.reasons import classify
+from exporter.model import FailureClass
 
 NOW = 1_790_000_123.0
 
@@ -160,3 +163,59 @@ def test_at_a_higher_speed_stamps_stay_wall_clock() -> None:
     starts = [job.start_ms / 1000 for job in fast.list_jobs()]
     assert min(starts) >= NOW - 86_400 / 60
     assert max(starts) <= NOW
+
+
+def ids(world: World) -> dict[tuple[str, str], tuple[int, float]]:
+    return {
+        (record.database, record.name): (record.collection_id, record.created)
+        for base in world.names.databases()
+        for record in world.names.collections(base.name)
+    }
+
+
+@pytest.mark.parametrize("speed", [1.0, 60.0])
+def test_a_demo_that_is_started_again_has_the_same_collections_and_mostly_the_same_jobs(speed: float) -> None:
+    """Else a state file of its exporter would be for nothing."""
+    pause = 3600 / speed
+    ran_on, restarted = believable_world(NOW, speed=speed), believable_world(NOW + pause, speed=speed)
+    ran_on.advance(NOW + pause)
+    # This one is dropped and created again in every day that the demo invents.
+    anew = ("analytics", "promotions")
+    assert ids(restarted)[anew][0] == ids(ran_on)[anew][0]
+    before, after = ids(ran_on), ids(restarted)
+    assert {**after, anew: before[anew]} == before
+
+    def ended(world: World) -> dict[int, JobView]:
+        oldest = NOW + pause - 80_000 / speed
+        return {job.job_id: job for job in world.list_jobs() if job.end_ms and job.start_ms / 1000 > oldest}
+
+    kept, found = ended(ran_on), ended(restarted)
+    same = {job_id for job_id in kept.keys() & found.keys() if kept[job_id] == found[job_id]}
+    assert len(same) > 0.98 * max(len(kept), len(found))
+
+
+def test_collections_of_another_seed_are_others(world: World) -> None:
+    assert not {one for one, _ in ids(world).values()} & {one for one, _ in ids(believable_world(NOW, seed=2)).values()}
+
+
+def test_every_failure_of_a_day_ends_with_a_reason_that_has_a_class() -> None:
+    fresh = believable_world(NOW)
+    reasons = {job.job_id: job.reason for job in fresh.list_jobs() if job.state == 3 and job.end_ms}
+    for step in range(1, 24 * 12 + 1):
+        fresh.advance(NOW + step * 300)
+        reasons |= {job.job_id: job.reason for job in fresh.list_jobs() if job.state == 3 and job.end_ms}
+    assert len(reasons) > 200
+    assert all(reasons.values())
+    found = Counter(classify(reason) for reason in reasons.values())
+    assert FailureClass.UNKNOWN not in found, found
+    assert len(found) >= 10, found
+
+
+def test_a_cause_that_is_noted_while_a_job_is_pending_has_a_class_too() -> None:
+    fresh = believable_world(NOW)
+    noted = set()
+    for step in range(24 * 60):
+        fresh.advance(NOW + step * 60)
+        noted |= {job.reason for job in fresh.list_jobs() if job.state == 0 and job.reason}
+    assert noted
+    assert FailureClass.UNKNOWN not in {classify(reason) for reason in noted}
