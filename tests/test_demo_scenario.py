@@ -11,8 +11,6 @@ from exporter.demo.jobs import JobView
 from exporter.demo.scenario import believable_world
 from exporter.demo.spec import SCHEMES
 from exporter.demo.world import World
-from exporter.milvus.reasons import classify
-from exporter.model import FailureClass
 
 NOW = 1_790_000_123.0
 
@@ -196,26 +194,3 @@ def test_a_demo_that_is_started_again_has_the_same_collections_and_mostly_the_sa
 
 def test_collections_of_another_seed_are_others(world: World) -> None:
     assert not {one for one, _ in ids(world).values()} & {one for one, _ in ids(believable_world(NOW, seed=2)).values()}
-
-
-def test_every_failure_of_a_day_ends_with_a_reason_that_has_a_class() -> None:
-    fresh = believable_world(NOW)
-    reasons = {job.job_id: job.reason for job in fresh.list_jobs() if job.state == 3 and job.end_ms}
-    for step in range(1, 24 * 12 + 1):
-        fresh.advance(NOW + step * 300)
-        reasons |= {job.job_id: job.reason for job in fresh.list_jobs() if job.state == 3 and job.end_ms}
-    assert len(reasons) > 200
-    assert all(reasons.values())
-    found = Counter(classify(reason) for reason in reasons.values())
-    assert FailureClass.UNKNOWN not in found, found
-    assert len(found) >= 10, found
-
-
-def test_a_cause_that_is_noted_while_a_job_is_pending_has_a_class_too() -> None:
-    fresh = believable_world(NOW)
-    noted = set()
-    for step in range(24 * 60):
-        fresh.advance(NOW + step * 60)
-        noted |= {job.reason for job in fresh.list_jobs() if job.state == 0 and job.reason}
-    assert noted
-    assert FailureClass.UNKNOWN not in {classify(reason) for reason in noted}

@@ -33,7 +33,7 @@ def test_each_known_text_has_its_class(case: dict[str, str]) -> None:
     assert classify(case["text"]) == Class(case["class"])
 
 
-def test_every_pattern_of_the_facts_is_in_the_data() -> None:
+def test_no_pattern_is_left_out_of_the_data() -> None:
     assert {case["pattern"] for case in TEXTS} == set(range(1, 49))
 
 

@@ -131,7 +131,7 @@ def test_a_store_goes_on_where_another_has_stopped() -> None:
     before = Store(60)
     before.publish(outcome(), Snapshot(now=NOON), 100.0)
     after = Store(10)
-    after.resume(before)
+    after.resume(before, before.current.snapshot)
     assert after.current.snapshot is before.current.snapshot
     assert after.current.account == before.current.account
     assert (after.stale(110.0), after.stale(110.1)) == (False, True)
@@ -142,7 +142,7 @@ def test_a_store_goes_on_where_another_has_stopped() -> None:
 def resumed(known: int) -> Store:
     before, after = Store(60), Store(60)
     before.publish(outcome(problems={Problem.NEGATIVE_TIME: known}), Snapshot(now=NOON), 100.0)
-    after.resume(before)
+    after.resume(before, before.current.snapshot)
     return after
 
 

@@ -13,8 +13,8 @@ from exporter.metrics.contract import CONTRACT, DURATION, POLL_DURATION, PREFIX,
 from exporter.metrics.own import OwnMetrics
 from exporter.metrics.render import Renderer
 from exporter.milvus.names import LONGEST
-from exporter.milvus.redact import MAX_REASON_CHARS, MAX_SOURCE_BYTES
 from exporter.model import Collection, FailureClass, Job, Problem, State
+from exporter.redaction import MAX_REASON_CHARS, MAX_SOURCE_BYTES
 from exporter.snapshot import CollectionRow, DatabaseRow, JobRows, OutcomeRow, Snapshot
 from exporter.store import POLL_DURATION_BUCKETS, PollAccount, Publication
 

@@ -15,9 +15,9 @@ from exporter.milvus.channel import Channel, Credentials
 from exporter.milvus.names import WholeNames
 from exporter.milvus.pb import milvus_refresh_pb2 as pb
 from exporter.milvus.pb.listing_view_pb2 import ListingView
-from exporter.milvus.redact import safe_source
 from exporter.milvus.status import from_status
 from exporter.model import DescribedCollection, ShownCollection
+from exporter.redaction import safe_source
 
 if TYPE_CHECKING:
     from exporter.config import Settings

@@ -153,10 +153,17 @@ TABLE: Final = (
             "access key id you provided | invalid client token id | signature does not match | "
             "signature we calculated | time too skewed | expired token | token has expired | token is expired | "
             "malformed or otherwise invalid | assume role | not authorized | unauthorized | unauthenticated | "
-            "forbidden | authentication failed | public access not permitted | no credentials | "
-            "failed to get credentials"
+            "forbidden | authentication failed | public access not permitted | no credentials"
         ),
         _status("401|403"),
+    ),
+    Row(
+        Class.ACCESS_DENIED,
+        (),
+        re.compile(
+            r"(?:failed to|unable to|can ?not|could not) (?:find|get|load|locate|obtain|refresh|retrieve)"
+            r"(?: \w{1,20}){0,3} (?:credentials|(?:access )?token)\b"
+        ),
     ),
     Row(
         Class.SOURCE_NOT_FOUND,
@@ -173,7 +180,8 @@ TABLE: Final = (
             "resolve host | no such host | name resolution | dns error | network connection | curlcode | "
             "curl error | connection refused | connection reset | connection timeout | connection timed out | "
             "connect timeout | could not connect | failed to connect | i/o timeout | unreachable | "
-            "no route to host | dial tcp | error sending request | tls handshake | x509: | certificate verify"
+            "no route to host | dial tcp | error sending request | response body error | "
+            "tls handshake | x509: | certificate verify"
         ),
     ),
     Row(Class.SOURCE_EMPTY, _any("no files found in external source | zero total rows")),
@@ -193,9 +201,9 @@ TABLE: Final = (
         Class.FORMAT_ERROR,
         _any(
             "missing encoding | buffers, got | magic bytes | invalid magic | parquet file size | invalid parquet | "
-            "deserialize thrift | encrypted metadata | unsupported encoding | support for codec | "
+            "deserialize thrift | decode protobuf | encrypted metadata | unsupported encoding | support for codec | "
             "data format broken | object of size | range not satisfiable | file size is too small | "
-            "sufficient data | corrupt"
+            "sufficient data | not aligned to | corrupt"
         ),
     ),
     Row(

@@ -269,9 +269,7 @@ class BoundedProtocol(asyncio.Protocol):
             self.transport.close()
             return
         self.transport.write_eof()
-        if not self.transport.get_write_buffer_size():
-            self._wait(self._bounds.linger)
-        # Otherwise the timer runs on: what is still in the buffer may never be read.
+        self._wait(self._bounds.linger)
 
     def _write_refusal(self, status: int) -> None:
         reply = text_reply(status, _REASON[status])
@@ -288,7 +286,11 @@ class BoundedProtocol(asyncio.Protocol):
 
     def _expire(self) -> None:
         self._timer = None
-        if self.transport.is_closing() or self._unanswered or self.transport.get_write_buffer_size():
-            self.transport.abort()  # close would wait for a reader that does not read
-        else:
+        unsent, closing = self.transport.get_write_buffer_size(), self.transport.is_closing()
+        if not (unsent or closing or self._unanswered):
             self.transport.close()
+        elif self.use is Use.CLOSING and not closing:
+            self.transport.close()  # a slow reader of an answer whose request had a body
+            self._wait(self._bounds.answer_timeout)
+        else:
+            self.transport.abort()  # close would wait for a reader that does not read

@@ -40,6 +40,10 @@ S3 = {
     "refused": Class.SOURCE_UNREACHABLE,
     "unknown host": Class.SOURCE_UNREACHABLE,
     "TLS to a plain port": Class.SOURCE_UNREACHABLE,
+    "closing": Class.SOURCE_UNREACHABLE,
+    "half an answer": Class.SOURCE_UNREACHABLE,
+    "not HTTP": Class.SOURCE_UNREACHABLE,
+    "without credentials": Class.ACCESS_DENIED,
 }
 AZURE = {
     "AuthenticationFailed": Class.ACCESS_DENIED,
@@ -62,6 +66,7 @@ PARQUET = (
 )
 EXPECTED = {
     **{f"{way} {code}": found for way in ("arrow s3 list", "lance s3") for code, found in S3.items()},
+    "arrow s3 list silent": Class.SOURCE_UNREACHABLE,
     # The answer to a HEAD request has no body, so the status is all there is.
     "arrow s3 read 301": Class.SPEC_INVALID,
     "arrow s3 read 400": Class.STORAGE_ERROR,
@@ -79,6 +84,8 @@ EXPECTED = {
     "arrow cast integers into lists": Class.SCHEMA_MISMATCH,
     "arrow cast texts into integers": Class.SCHEMA_MISMATCH,
     "arrow cast a vector of another dimension": Class.SCHEMA_MISMATCH,
+    "arrow forbidden file": Class.ACCESS_DENIED,
+    "arrow forbidden folder": Class.ACCESS_DENIED,
     "arrow missing file": Class.SOURCE_NOT_FOUND,
     "arrow missing folder": Class.SOURCE_NOT_FOUND,
     "arrow missing column": Class.SCHEMA_MISMATCH,
@@ -86,6 +93,7 @@ EXPECTED = {
     "arrow files that disagree": Class.SCHEMA_MISMATCH,
     "arrow tables that disagree": Class.SCHEMA_MISMATCH,
     "arrow a scheme without a reader": Class.SPEC_INVALID,
+    "lance forbidden": Class.ACCESS_DENIED,
     "lance missing": Class.SOURCE_NOT_FOUND,
     "lance an empty folder": Class.SOURCE_NOT_FOUND,
     "lance without versions": Class.SOURCE_NOT_FOUND,
@@ -97,10 +105,12 @@ EXPECTED = {
     "lance data zero bytes": Class.FORMAT_ERROR,
     "lance data four bytes": Class.FORMAT_ERROR,
     "lance data wrong magic": Class.FORMAT_ERROR,
+    "lance data damaged": Class.FORMAT_ERROR,
     "lance data missing": Class.SOURCE_NOT_FOUND,
     "lance _versions zero bytes": Class.FORMAT_ERROR,
     "lance _versions four bytes": Class.FORMAT_ERROR,
     "lance _versions wrong magic": Class.FORMAT_ERROR,
+    "lance _versions damaged": Class.FORMAT_ERROR,
     "lance _versions missing": Class.SOURCE_NOT_FOUND,
 }
 WRAPPERS = (

@@ -1,7 +1,11 @@
-"""Object storage on loopback that answers every request with an error, as S3, GCS and Azure document theirs."""
+"""Object storage on loopback that answers every request with an error, as S3, GCS and Azure document theirs.
+
+Also servers that do not answer, or not with HTTP.
+"""
 
 from __future__ import annotations
 
+import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -60,6 +64,33 @@ GCS = {
     "404": "The specified bucket does not exist.",
     "503": "Backend Error",
 }
+
+BROKEN = {
+    "silent": None,
+    "closing": b"",
+    "not HTTP": b"220 mail.example.com\r\n\r\n",
+    "half an answer": b"HTTP/1.1 200 OK\r\ncontent-type: application/xml\r\ncontent-length: 99\r\n\r\n<ListBucket",
+}
+"""What a server sends before it closes the connection; None if it never does."""
+
+
+def broken_server(answer: bytes | None) -> str:
+    """Return the address of a server that takes each connection and ``answer``s so."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    kept = []
+
+    def serve() -> None:
+        while True:
+            connection, _ = listener.accept()
+            if answer is None:
+                kept.append(connection)
+                continue
+            with connection:
+                connection.recv(65536)
+                connection.sendall(answer)
+
+    threading.Thread(target=serve, daemon=True).start()
+    return f"127.0.0.1:{listener.getsockname()[1]}"
 
 
 class Storage:

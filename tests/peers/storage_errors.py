@@ -2,7 +2,8 @@
 
 Runs in the environment of the part ``storage``, which has pyarrow and pylance: Milvus reads Parquet through the same
 Arrow C++ and AWS SDK, and Lance through the same Rust crate. Storage that answers with an error is an HTTP server on
-loopback (``failing_storage.py``). The output is one object, situation -> text.
+loopback (``failing_storage.py``); damaged files are made in ``damaged_files.py``. The output is one object,
+situation -> text.
 
 Buckets, folders and columns are named after other failures: a right class then does not come from a name.
 """
@@ -11,33 +12,34 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
-from failing_storage import AZURE, GCS, S3, Storage
+from failing_storage import AZURE, BROKEN, GCS, S3, Storage, broken_server
 
 for variable in [name for name in os.environ if name.lower().endswith("_proxy") or name.startswith("AWS_")]:
     del os.environ[variable]
+# Nothing but what a situation gives: no file of this machine's user, and no service of the cloud that it may run in.
+os.environ |= {
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
 
 import lance  # noqa: E402 - both read the environment
-import pyarrow as pa  # noqa: E402
-import pyarrow.compute as pc  # noqa: E402
-import pyarrow.dataset as ds  # noqa: E402
-import pyarrow.parquet as pq  # noqa: E402
+from damaged_files import Situations, of_lance, of_parquet, of_permissions  # noqa: E402
 from pyarrow import fs  # noqa: E402
 
-Situations = dict[str, Callable[[], object]]
 
-
-def s3(address: str, scheme: str = "http") -> fs.S3FileSystem:
+def s3(address: str, scheme: str = "http", *, key: str | None = "key") -> fs.S3FileSystem:
     return fs.S3FileSystem(
-        access_key="key-id",
-        secret_key="key",
+        access_key=key and "key-id",
+        secret_key=key,
         endpoint_override=address,
         scheme=scheme,
         region="us-east-1",
@@ -47,11 +49,11 @@ def s3(address: str, scheme: str = "http") -> fs.S3FileSystem:
     )
 
 
-def lance_s3(address: str, bucket: str, scheme: str = "http") -> object:
+def lance_s3(address: str, bucket: str, scheme: str = "http", *, key: str | None = "key") -> object:
+    keys = {"aws_access_key_id": "key-id", "aws_secret_access_key": key} if key else {}
     options = {
+        **keys,
         "aws_endpoint": f"{scheme}://{address}",
-        "aws_access_key_id": "key-id",
-        "aws_secret_access_key": "key",
         "aws_region": "us-east-1",
         "aws_virtual_hosted_style_request": "false",
         "allow_http": "true",
@@ -91,6 +93,10 @@ def of_s3(storage: Storage) -> Situations:
     proxy = storage.bucket(502, "<html><body>Bad Gateway</body></html>", content_type="text/html")
     found["arrow s3 list through a broken proxy"] = lambda: listing(s3(storage.address), proxy)
     found["lance s3 through a broken proxy"] = lambda: lance_s3(storage.address, proxy)
+    # Arrow then asks without a signature, and is refused; Lance does not ask.
+    private = storage.s3_bucket("AccessDenied")
+    found["arrow s3 list without credentials"] = lambda: listing(s3(storage.address, key=None), private)
+    found["lance s3 without credentials"] = lambda: lance_s3(storage.address, private, key=None)
     return found
 
 
@@ -133,93 +139,24 @@ def of_the_network(storage: Storage) -> Situations:
         found[f"lance s3 {situation}"] = lambda address=address: lance_s3(address, "unauthorized")
     found["arrow s3 list TLS to a plain port"] = lambda: listing(s3(storage.address, "https"), "unauthorized")
     found["lance s3 TLS to a plain port"] = lambda: lance_s3(storage.address, "unauthorized", "https")
+    for situation, answer in BROKEN.items():
+        broken = broken_server(answer)
+        found[f"arrow s3 list {situation}"] = lambda broken=broken: listing(s3(broken), "unauthorized")
+        if answer is not None:  # Lance tries again for ten seconds
+            found[f"lance s3 {situation}"] = lambda broken=broken: lance_s3(broken, "unauthorized")
     return found
 
 
-def of_parquet(folder: Path) -> Situations:
-    """Files that are not Parquet, and columns that do not fit."""
-    table = pa.table(
-        {"id": [1, 2], "forbidden": ["a", "b"], "vector": pa.array([[1.0], [2.0]], pa.list_(pa.float32()))}
-    )
-    good = folder / "good.parquet"
-    pq.write_table(table, good)
-    whole = good.read_bytes()
-    files = {
-        "zero bytes": b"",
-        "four bytes": b"PAR1",
-        "eight bytes": b"PAR1PAR1",
-        "wrong magic": b"x" * 200,
-        "a CSV": b"id,forbidden\n1,a\n",
-        "cut": whole[:60] + whole[-200:],
-        "encrypted": whole[:-4] + b"PARE",
-        "broken footer": b"PAR1" + b"\xff" * 200 + (150).to_bytes(4, "little") + b"PAR1",
-        "broken pages": whole[:4] + bytes(byte ^ 0xFF for byte in whole[4:60]) + whole[60:],
-    }
-    found: Situations = {}
-    for situation, content in files.items():
-        path = folder / f"{situation}.parquet"
-        path.write_bytes(content)
-        found[f"arrow parquet {situation}"] = lambda path=path: pq.ParquetFile(path).read()
-        found[f"arrow dataset {situation}"] = lambda path=path: ds.dataset(path, format="parquet").to_table()
-    dataset = ds.dataset(good, format="parquet")
-    columns: dict[str, tuple[str, pa.DataType]] = {
-        "integers into lists": ("id", pa.list_(pa.int64())),
-        "texts into integers": ("forbidden", pa.int64()),
-        "a vector of another dimension": ("vector", pa.list_(pa.float32(), 4)),
-    }
-    for situation, (name, kind) in columns.items():
-        found[f"arrow cast {situation}"] = lambda name=name, kind=kind: pc.cast(table[name], kind)
-    return found | {
-        "arrow missing file": lambda: fs.LocalFileSystem().open_input_file(str(folder / "none.parquet")),
-        "arrow missing folder": lambda: listing(fs.LocalFileSystem(), str(folder)),
-        "arrow missing column": lambda: dataset.to_table(columns=["nosuchkey"]),
-        "arrow missing column in a filter": lambda: dataset.to_table(filter=pc.field("unauthorized") > 1),
-        "arrow files that disagree": lambda: pa.unify_schemas([table.schema, pa.schema([("id", pa.string())])]),
-        "arrow tables that disagree": lambda: pa.concat_tables([table, pa.table({"timeout": [1]})]),
-        "arrow a scheme without a reader": lambda: fs.FileSystem.from_uri("volume://timeout/x"),
-    }
-
-
-def of_lance(folder: Path) -> Situations:
-    """Data sets that are missing or broken. Each is written anew: what was read once is remembered in the process."""
-    table = pa.table({"id": [1, 2], "forbidden": ["a", "b"]})
-
-    def written(name: str) -> Path:
-        path = folder / f"{name}.lance"
-        lance.write_dataset(table, str(path))
-        return path
-
-    def with_file(kind: str, content: bytes | None) -> Path:
-        path = written(f"{kind} {len(list(folder.iterdir()))}")
-        for file in (path / kind).glob("*.manifest" if kind == "_versions" else "*.lance"):
-            if content is None:
-                file.unlink()
-            else:
-                file.write_bytes(content)
-        return path
-
-    def read(path: Path) -> object:
-        return lance.dataset(str(path)).to_table()
-
-    good, without = written("good"), written("without")
-    shutil.rmtree(without / "_versions")
-    (folder / "empty.lance").mkdir()
-    found: Situations = {
-        "lance missing": lambda: read(folder / "none.lance"),
-        "lance an empty folder": lambda: read(folder / "empty.lance"),
-        "lance without versions": lambda: read(without),
-        "lance missing version": lambda: lance.dataset(str(good), version=9),
-        "lance missing column": lambda: lance.dataset(str(good)).to_table(columns=["nosuchkey"]),
-        "lance missing column in a filter": lambda: lance.dataset(str(good)).to_table(filter="unauthorized > 1"),
-        "lance a scheme without a reader": lambda: lance.dataset("volume://timeout/x"),
-        "lance a source without a bucket": lambda: lance.dataset("s3://"),
-    }
-    contents = {"zero bytes": b"", "four bytes": b"LANC", "wrong magic": b"x" * 1000, "missing": None}
-    for kind in ("data", "_versions"):
-        for situation, content in contents.items():
-            path = with_file(kind, content)
-            found[f"lance {kind} {situation}"] = lambda path=path: read(path)
-    return found
+@contextmanager
+def as_an_ordinary_user() -> Iterator[None]:
+    """Root may read everything. The whole process changes its user, so nothing else may run meanwhile."""
+    own = os.geteuid()
+    if own == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(own)
 
 
 def text_of(call: Callable[[], object]) -> str:
@@ -234,9 +171,10 @@ def text_of(call: Callable[[], object]) -> str:
 def main() -> None:
     with tempfile.TemporaryDirectory(prefix="access-denied-") as name:
         storage = Storage()
-        parquet, lances = Path(name) / "corrupt", Path(name) / "timeout"
-        parquet.mkdir()
-        lances.mkdir()
+        Path(name).chmod(0o755)
+        parquet, lances, forbidden = (Path(name) / kind for kind in ("corrupt", "timeout", "not found"))
+        for folder in (parquet, lances, forbidden):
+            folder.mkdir()
         situations = (
             of_s3(storage)
             | of_azure_and_gcs(storage)
@@ -247,6 +185,9 @@ def main() -> None:
         # Lance tries again for two seconds, whatever it is told.
         with ThreadPoolExecutor(len(situations)) as pool:
             texts = dict(zip(situations, pool.map(text_of, situations.values()), strict=True))
+        closed = of_permissions(forbidden)
+        with as_an_ordinary_user():
+            texts |= {situation: text_of(call) for situation, call in closed.items()}
     sys.stdout.write(json.dumps(texts, indent=1))
 
 
