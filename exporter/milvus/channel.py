@@ -92,12 +92,12 @@ def _opened(source: SecretStr | Path | None) -> Callable[[], str] | None:
 
     def read() -> str:
         try:
-            text = one_line(file.read().decode("utf-8-sig").strip())
+            text = one_line(file.read().decode("utf-8-sig"))
         except UnicodeDecodeError:
             raise errors.CredentialsUnusable(f"{file.path}: not UTF-8 text") from None
         except ValueError as error:
             raise errors.CredentialsUnusable(f"{file.path}: {error}") from None
-        if not text:
+        if not text.strip():
             raise errors.CredentialsUnusable(f"{file.path}: empty")
         return text
 
