@@ -6,6 +6,10 @@ Foreign errors (gRPC codes, Milvus's status codes) are translated into these lea
 
 from __future__ import annotations
 
+from typing import Final
+
+_NOT_PERMITTED: Final = 1401
+
 
 class ExporterError(Exception):
     """Root of everything this project raises on purpose."""
@@ -102,6 +106,14 @@ class PermissionDenied(MilvusError):
 
     kind = "permission_denied"
     sentence = "The Milvus user lacks a privilege."
+
+    @property
+    def hides_one_collection(self) -> bool:
+        """Whether this says that one collection exists and may not be seen (docs/milvus.md, "Privileges").
+
+        A missing privilege for the call itself is a gRPC code, without a status.
+        """
+        return self.code == _NOT_PERMITTED
 
 
 class Unimplemented(MilvusError):
