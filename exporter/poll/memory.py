@@ -15,6 +15,7 @@ from exporter.ledger import Board, Ended, Ledger, Memory, database_rows, outcome
 from exporter.milvus.decode import ListingDecoder
 from exporter.milvus.records import Record
 from exporter.model import Collection, Job, Problem, State
+from exporter.poll.ask import ByName
 from exporter.poll.tables import Table
 from exporter.snapshot import CollectionRow, JobRows, OutcomeRow, Snapshot
 
@@ -61,6 +62,7 @@ class PollMemory:
         self._grounds: object = None
         self._shown_inventory: Inventory | None = None
         self._existing: tuple[CollectionRow, ...] = ()
+        self._unseen: int | None = None
         self._listed: dict[Collection, tuple[Job, ...]] = {}
         self._outdated: set[int] = set()
 
@@ -88,8 +90,6 @@ class PollMemory:
 
     def adopt(self, inventory: Inventory) -> None:
         """Take a new picture of what exists, with what it changes about jobs already known."""
-        if inventory is self.attribution.inventory:
-            return
         renames, moved = self.attribution.adopt(inventory)
         for old, new in {**self._renamed_while_away(inventory), **renames}.items():
             self.ledger.rename(old, new)
@@ -123,7 +123,7 @@ class PollMemory:
     ) -> Entered:
         """Remember listings by name, of ``known`` those that could be had, and summarise."""
         board = self.ledger.board
-        self.settle(parts, frozenset())
+        self.settle(ByName(parts))
         counted: list[Ended] = []
         for collection, records in parts.items():
             decoded = self._decoder.part(records, now, board.ids(collection))
@@ -138,15 +138,11 @@ class PollMemory:
         board.unlisted = frozenset(c for c in (*known, *board.groups) if c[:2] not in listed)
         return Entered(tuple(counted), self.snapshot(now, monotonic))
 
-    def settle(self, answers: Mapping[Collection, Sequence[Record]], denied: frozenset[Collection]) -> None:
+    def settle(self, found: ByName) -> None:
         """Settle open jobs by what listings by name have shown. Without a database that says too little for life."""
-        ids = {
-            collection: frozenset(record.job_id for record in records)
-            for collection, records in answers.items()
-            if collection.database
-        }
-        ids.update(dict.fromkeys(denied, frozenset[int]()))
-        self.ledger.move_jobs(self.attribution.answer(ids))
+        answers = {c: frozenset(job.job_id for job in jobs) for c, jobs in found.listed.items() if c.database}
+        answers.update(dict.fromkeys(found.gone, frozenset[int]()))
+        self.ledger.move_jobs(self.attribution.answer(answers, found.hidden))
 
     def snapshot(self, now: float, monotonic: float) -> Snapshot:
         """Summarise what is remembered. ``now`` in epoch seconds, ``monotonic`` by the clock that never steps."""
@@ -168,6 +164,7 @@ class PollMemory:
             listed=self._listed,
             known_since=memory.since,
             listed_jobs=len(self.ledger.board),
+            jobs_without_visible_collection=self._unseen,
             collections_folded=max(len(beyond), len(outcomes.rows) - limits.max_outcomes, 0),
             sources_folded=sum(row.sources_folded for row in kept),
         )
@@ -215,10 +212,17 @@ class PollMemory:
         anew, self._grounds = grounds != self._grounds, grounds
         if anew:  # whether a collection exists is part of its rows
             self.ledger.board.dirty.update(self.ledger.board.groups)
-        self.ledger.sweep(now, self.attribution.exists, all_of_them=anew)
+        self.ledger.sweep(now, self._exists, all_of_them=anew)
+
+    def _exists(self, collection: Collection) -> bool | None:
+        """Return whether a collection exists; the settings say it of one that is in no database that is shown."""
+        hidden = not collection.database and self._settings.inventory.unseen_collections == "hidden"
+        return None if hidden else self.attribution.exists(collection)
 
     def _refresh_rows(self) -> None:
         board = self.ledger.board
+        if board.dirty or not board.groups:  # a new inventory makes all of them dirty
+            self._unseen = self.attribution.inventory.unseen_jobs(board.groups)
         dirty = [collection for collection in board.dirty if self.keeps(collection)]
         rows = [(collection, self._job_row(collection)) for collection in dirty]
         self._jobs.update(rows)
@@ -234,7 +238,7 @@ class PollMemory:
         group = self.ledger.board.groups.get(collection)
         if group is None:
             return None
-        exists, most = self.attribution.exists(collection), self._settings.limits.max_sources
+        exists, most = self._exists(collection), self._settings.limits.max_sources
         return summary.job_rows(collection, group.jobs.values(), changed=group.changed, exists=exists, max_sources=most)
 
     def _outcome_row(self, collection: Collection) -> OutcomeRow | None:
