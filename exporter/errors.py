@@ -11,6 +11,7 @@ from typing import Final
 
 _LASTING: Final = frozenset({errno.EACCES, errno.EPERM, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG})
 """What the operating system refuses until somebody changes something. All else may be different a moment later."""
+_NOT_PERMITTED: Final = 1401
 
 
 class ExporterError(Exception):
@@ -120,6 +121,14 @@ class PermissionDenied(MilvusError):
 
     kind = "permission_denied"
     sentence = "The Milvus user lacks a privilege."
+
+    @property
+    def hides_one_collection(self) -> bool:
+        """Whether this says that one collection exists and may not be seen (docs/milvus.md, "Privileges").
+
+        A missing privilege for the call itself is a gRPC code, without a status.
+        """
+        return self.code == _NOT_PERMITTED
 
 
 class Unimplemented(MilvusError):

@@ -81,10 +81,17 @@ class Poll(Section):
 
 
 class Inventory(Section):
-    """Learning which collections exist. Needs ListDatabases, ShowCollections and DescribeCollection."""
+    """Learning which collections exist. Which grants this needs: docs/milvus.md, "Privileges"."""
 
     enabled: v.Switch = setting("true", "Whether to look. Without it everything else works.", metavar="BOOL")
     interval: v.Duration = setting("5m", "Time between two looks, at least 1s.", metavar="DURATION")
+    unseen_collections: v.UnseenCollections = setting(
+        "dropped",
+        "`dropped` or `hidden`: what to take a collection for that has jobs and is in no database that Milvus shows. "
+        "Milvus does not tell. The jobs of a dropped one are listed and nothing else; those of one that grants hide "
+        "are counted and alerted on, with an empty database.",
+        metavar="WORD",
+    )
 
     @field_validator("interval")
     @classmethod

@@ -234,6 +234,7 @@ Listens = Annotated[tuple[Listen, ...], BeforeValidator(a_list)]
 Uri = Annotated[InstanceOf[MilvusAddress], BeforeValidator(_uri)]
 SourceLabel = Annotated[Literal["path", "bucket", "none"], BeforeValidator(_one_of("path", "bucket", "none"))]
 ReasonLabel = Annotated[Literal["safe", "none"], BeforeValidator(_one_of("safe", "none"))]
+UnseenCollections = Annotated[Literal["dropped", "hidden"], BeforeValidator(_one_of("dropped", "hidden"))]
 _LEVELS = ("debug", "info", "warning", "error")
 LogLevel = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_one_of(*_LEVELS))]
 LogFormat = Annotated[Literal["text", "json"], BeforeValidator(_one_of("text", "json"))]

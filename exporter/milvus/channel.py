@@ -72,14 +72,23 @@ class Credentials:
 
     def metadata(self) -> Metadata:
         """Return call metadata: empty without credentials. Reads files that have changed."""
-        if self._token is not None:
-            plain = self._token()
-        elif self._user is not None and self._password is not None:
-            plain = f"{self._user()}:{self._password()}"
-        else:
+        plain = self._plain()
+        if plain is None:
             return ()
         # Standard base64 and no scheme word: what Milvus's own clients send.
         return (("authorization", base64.b64encode(plain.encode()).decode("ascii")),)
+
+    def user(self) -> str:
+        """Return the name of the user; empty without credentials, and for an API key."""
+        name, colon, _ = (self._plain() or "").partition(":")
+        return name if colon else ""
+
+    def _plain(self) -> str | None:
+        if self._token is not None:
+            return self._token()
+        if self._user is not None and self._password is not None:
+            return f"{self._user()}:{self._password()}"
+        return None
 
 
 def _opened(source: SecretStr | Path | None) -> Callable[[], str] | None:
