@@ -122,10 +122,7 @@ def test_a_unix_socket_has_a_step_of_its_own(tmp_path: Path) -> None:
 # On the way
 
 
-@pytest.mark.parametrize(
-    ("host", "why"), [("gone", "Name or service not known"), ("a..b", "no valid name"), ("x" * 64, "no valid name")]
-)
-def test_a_host_that_does_not_resolve(monkeypatch: pytest.MonkeyPatch, host: str, why: str) -> None:
+def test_a_host_that_does_not_resolve(monkeypatch: pytest.MonkeyPatch) -> None:
     real = module._addresses
 
     async def addresses(name: str) -> list[str]:
@@ -134,11 +131,11 @@ def test_a_host_that_does_not_resolve(monkeypatch: pytest.MonkeyPatch, host: str
         return await real(name)
 
     monkeypatch.setattr(module, "_addresses", addresses)
-    found = asyncio.run(examine(f"http://{host}:1"))
+    found = asyncio.run(examine("http://gone:1"))
     assert found == Report(
         [
-            f"ok    configuration    valid; milvus.uri is http://{host}:1",
-            f"FAIL  name resolution  {host}: {why}; correct the host in milvus.uri, or DNS",
+            "ok    configuration    valid; milvus.uri is http://gone:1",
+            "FAIL  name resolution  gone: Name or service not known; correct the host in milvus.uri, or DNS",
             UNREACHED,
         ],
         good=False,
