@@ -57,7 +57,7 @@ SENTENCE_WORDS: Final = (
     "|timeout|timed|access|permission|connection|connect|dial|context|operation|caused|column|field|type"
     "|schema|nosuchbucket|nosuchkey|accessdenied|all|only|there|user|role|service|server|using|null|none|nil"
     "|true|false|undefined|already|too|in|of|on|at|by|for|from|does|do|has|have|is|was|are|or|and|with|without"
-    "|please|when|while|if|stale|bad|get|length|still|now|never|exit|yes"
+    "|please|when|while|if|executable|stale|bad|get|length|still|now|never|exit|yes"
 )
 # Types of Arrow and Milvus: "password: string" is a line of a schema.
 _TYPES: Final = (
@@ -68,7 +68,7 @@ _TYPES: Final = (
 SENTENCE: Final = re.compile(
     rf"""\(?(?:
         (?:{SENTENCE_WORDS} | [45]\d\d | \d{{1,9}}\s(?:of|rows?|tokens?|files?) | invalid_[a-z_]++
-          | (?-i:[A-Z]\w{{2,60}}(?:Exception|Error)))
+          | (?-i:[A-Z]\w{{2,60}}(?:Exception|Error)) | (?:err|exec|oauth2|x509|tls|json|yaml|base64)(?=:\s))
         (?=[\s,.:;)\]]|\Z) (?!\s\S{{0,40}}(?-i:[A-Za-z]\d|\d[A-Za-z]|[a-z][A-Z]))
       | (?:{_TYPES}) (?=[\s,.:;)\]<>(\[]|\Z)
     )""",
