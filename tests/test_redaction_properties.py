@@ -52,6 +52,14 @@ PLANTED = st.builds(plant, st.sampled_from(SOURCES + REASONS), st.sampled_from([
         '<credentials user="x" password="{}"/>: access denied',
         "token: token: {}",
         "Authorization: password: {}",
+        "token: Cookie: session={}; Path=/",
+        "password: x and password:\n\n\n{}",
+        "secret key: <name>fs.s3a.secret.key</name>\n  <value>{}</value>",
+        'token: <SecretAccessKey xmlns="http://s3">{}</SecretAccessKey>',
+        'password="x"/>\n<add key="StorageAccountKey" value="{}"/>',
+        "password: key: access_key_value, value: {}",
+        "token: password&equals;{}: no",
+        "credentials=root/{}\t=, no",
     ],
 )
 def test_a_key_that_stands_in_the_value_of_another_still_guards_its_own(text: str) -> None:

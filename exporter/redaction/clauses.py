@@ -88,18 +88,20 @@ VALUE_LIKE: Final = re.compile(
 )
 # Where a value can end, and what can hide such a place: escaped and doubled quotes, brackets, quotes.
 _NEXT_PAIR: Final = r"""
-    (?:[,;&|/]\s{0,3}|\s{1,3}|\n\s?)(?:--?)?["']?[A-Za-z_@$][\w.-]{0,60}["']?\]?\s{0,2}=>?(?=[^\s=])
+    (?:[,;&|/]\s{0,3}|\s{1,3}|\n\s?)(?:--?)?["']?[A-Za-z_@$][\w.-]{0,60}["']?\]?\s{0,2}=>?(?=[^\s=,;:])
   | [,;&|]\s{0,3}["']?[A-Za-z_@$][\w.-]{0,60}["']?\s{0,2}[:=](?!/)
   | \n\s?["']?[A-Za-z_@$][\w.-]{0,60}["']?\s{0,2}[:=](?!/)
 """
 MARK: Final = re.compile(
-    rf"""\\. | '' | "" | (?P<pair>{_NEXT_PAIR}) | (?P<line>\n(?![\s-])) | (?P<tag></[\w:]) | [()\[\]{{}}"'`]""",
+    rf"""\\. | &\#?\w{{2,10}}; | '' | "" | (?P<pair>{_NEXT_PAIR}) | (?P<line>\n(?![\s-])) | (?P<tag></[\w:]) | [()\[\]{{}}"'`]""",
     re.VERBOSE | re.DOTALL,
 )
 _DEEPEST: Final = 32
 """Brackets and quotes inside each other. Text with more is no reason that anybody reads, and is hidden."""
+_LONGEST_KEY: Final = 160
+"""Characters. A longer one does not fit between two ends of clauses in a text that anybody reads."""
 _CLOSER: Final = {"(": ")", "[": "]", "{": "}"}
-_AFTER_CLOSER: Final = re.compile(r"[\s,;:.)\]}>\"'`\\]|\Z|--")
+_AFTER_CLOSER: Final = re.compile(r"[\s,;:.)\]}>\"'`\\]|\Z|--|/>")
 
 FLAG: Final = re.compile(
     r"(?P<key>(?<!\S)(?:--?[\w-]{0,20}?(?:pass|secret|token|key|user|auth)[\w-]{0,20}+|-[up])\s)"
@@ -180,6 +182,26 @@ def _joins(joint: re.Match[str], before: str) -> bool:
 
 
 def _end_of_clause(text: str, start: int, around: list[str], *, compound: bool) -> int:
+    """Return where a value ends, together with that of a key in it that stands at its end: "token: Cookie: id=x"."""
+    end = _end_of_one(text, start, around, compound=compound)
+    while across := _key_across(text, start, end):
+        key, start = across
+        end = _end_of_one(text, start, around, compound=COMPOUND.search(key[0]) is not None)
+    return end
+
+
+def _key_across(text: str, start: int, end: int) -> tuple[re.Match[str], int] | None:
+    """Return a key that stands before ``end`` with a value that starts there or later, and where that is."""
+    at = max(start, end - _LONGEST_KEY)
+    while (key := KEY.search(text, at)) and key.start() < end:
+        value = _start_of_value(text, key)
+        if value is not None and value >= end:
+            return key, value
+        at = key.end()
+    return None
+
+
+def _end_of_one(text: str, start: int, around: list[str], *, compound: bool) -> int:
     """Return where a value ends: its line, the next pair, or what closes a bracket or quote open ``around`` it."""
     inside: list[str] = []
     for mark in MARK.finditer(text, start):
