@@ -60,6 +60,8 @@ PLANTED = st.builds(plant, st.sampled_from(SOURCES + REASONS), st.sampled_from([
         "password: key: access_key_value, value: {}",
         "token: password&equals;{}: no",
         "credentials=root/{}\t=, no",
+        "Bearer\tBasic      {}",
+        "'uri': 'http://catalog:8181'; apikey = @\"{}\"",
     ],
 )
 def test_a_key_that_stands_in_the_value_of_another_still_guards_its_own(text: str) -> None:

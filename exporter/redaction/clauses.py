@@ -86,14 +86,15 @@ VALUE_LIKE: Final = re.compile(
     (?:["'`“‘„«]\S | [A-Za-z]*+(?:[\d+/=!$%^~*&{\[] | [_.-]\w) | [A-Za-z]{0,40}[a-z][A-Z]\w)""",
     re.VERBOSE,
 )
-# Where a value can end, and what can hide such a place: escaped and doubled quotes, brackets, quotes.
+# Where a value can end, and what can hide such a place: entities, escaped and doubled quotes, brackets, quotes.
 _NEXT_PAIR: Final = r"""
     (?:[,;&|/]\s{0,3}|\s{1,3}|\n\s?)(?:--?)?["']?[A-Za-z_@$][\w.-]{0,60}["']?\]?\s{0,2}=>?(?=[^\s=,;:])
   | [,;&|]\s{0,3}["']?[A-Za-z_@$][\w.-]{0,60}["']?\s{0,2}[:=](?!/)
   | \n\s?["']?[A-Za-z_@$][\w.-]{0,60}["']?\s{0,2}[:=](?!/)
 """
 MARK: Final = re.compile(
-    rf"""\\. | &\#?\w{{2,10}}; | '' | "" | (?P<pair>{_NEXT_PAIR}) | (?P<line>\n(?![\s-])) | (?P<tag></[\w:]) | [()\[\]{{}}"'`]""",
+    rf"""\\. | &\#?\w{{2,10}}; | '' | ""
+    | (?P<pair>{_NEXT_PAIR}) | (?P<line>\n(?![\s-])) | (?P<tag></[\w:]) | [()\[\]{{}}"'`]""",
     re.VERBOSE | re.DOTALL,
 )
 _DEEPEST: Final = 32
@@ -109,7 +110,7 @@ FLAG: Final = re.compile(
     re.IGNORECASE,
 )
 SCHEME: Final = re.compile(
-    r"\b(?P<key>(?:bearer|basic|negotiate|sharedkey(?:lite)?|aws4-hmac-sha256)\s{1,3})"
+    r"\b(?P<key>(?:(?:bearer|basic|negotiate|sharedkey(?:lite)?|aws4-hmac-sha256)\s{1,8})++)"
     r"(?!(?:auth\w*|tokens?|credentials?|access|challenge|scheme|realm|is|was|not|and|or)\b(?!\S))"
     r"(?P<value>[^\s*]\S{3,}+)",
     re.IGNORECASE,

@@ -28,7 +28,9 @@ _DROPPED_WORDS: Final = 6
 _BACKTRACES: Final = ("Backtrace:", "backtrace:", "Stack trace:", "stack trace:", "stack traceback:", "\ngoroutine ")
 _WORD: Final = re.compile(r"\S+")
 # User info with blanks in it, which no later step would see as one word. What follows a host and port is no user info.
-SPACED_USER_INFO: Final = re.compile(r"://(?!arn:)[^\s/?#@:]{1,128}+:(?!\d{0,5}[\s/])[^\s@]{1,128}+\s[^@]{0,128}+@")
+SPACED_USER_INFO: Final = re.compile(
+    r"""://(?!arn:)[^\s/?#@:]{1,128}+:(?!\d{0,5}(?:[\s/]|["'][\s,;)\]}]))[^\s@]{1,128}+\s[^@]{0,128}+@"""
+)
 
 
 def safe_reason(raw: str) -> str:
