@@ -13,7 +13,16 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from exporter.redaction.keys import COMPOUND, KEY, OBJECT, PARSER, SCHEMA_NAME, STEM, announces_secret, start_of_name
+from exporter.redaction.keys import (
+    COMPOUND,
+    KEY,
+    OBJECT,
+    PARSER,
+    SCHEMA_NAME,
+    announces_secret,
+    may_hold_key,
+    start_of_name,
+)
 from exporter.redaction.uris import HIDDEN
 
 _LONGEST_BEFORE: Final = 32
@@ -123,7 +132,7 @@ DIGEST: Final = re.compile(
 
 def hide_values(text: str) -> str:
     """Hide values behind keys, command-line flags and authorization schemes."""
-    if not STEM.search(text):
+    if not may_hold_key(text):
         return text
     for pattern in (DIGEST, FLAG):
         text = pattern.sub(rf"\g<key>{HIDDEN}", text)

@@ -33,11 +33,12 @@ KEY: Final = re.compile(
     (?:[\w-]|[.$](?=\w)){{0,60}}+""",
     re.IGNORECASE | re.VERBOSE,
 )
-# A quick look, which spares most texts the rest.
-STEM: Final = re.compile(
-    "pass|pwd|secret|token|key|cred|sig|auth|cookie|bearer|sessi|access|external|cert|connect|conn|account|community"
-    "|client|sas|jwt|identified|functions|consumer|basic|digest|negotiate|aws4|pw|ak|sk|-user|-u |-p |kennwort|密|口令",
-    re.IGNORECASE,
+# For case-folded text: without regard to case the search would take nine times as long.
+_STEM: Final = re.compile(
+    "pass|pwd|secret|token|key|cred|sig|auth|cookie|bearer|sessid|sessionid|gitlab|assertion|identified|kennwort|密|口令"
+    "|access[ _.-]?id|external[ _.-]?id|ca[ _.-]?cert|account[ _.-]?json|community[ _.-]?str"
+    "|conn(?:ection|ect)?[ _.-]?str|ak(?![a-z0-9])|sk(?![a-z0-9])|sas(?![a-z0-9])|jwt|pw(?![a-z0-9])"
+    "|basic|digest|negotiate|aws4|-user|-[up] "
 )
 
 # What the key holds is not the secret itself, but something about it.
@@ -71,6 +72,11 @@ COMPOUND: Final = re.compile(r"authorization|cookie|conn(?:ection|ect)?[ _.-]?st
 
 _LONGEST_PREFIX: Final = 60
 _NAME_CHARS: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.$-")
+
+
+def may_hold_key(text: str) -> bool:
+    """Take a quick look, which spares most texts the rest."""
+    return _STEM.search(text.casefold()) is not None
 
 
 def start_of_name(text: str, at: int) -> int:

@@ -11,7 +11,7 @@ from typing import Final
 from exporter.redaction.blocks import hide_blocks
 from exporter.redaction.brands import mask_branded
 from exporter.redaction.clauses import hide_values
-from exporter.redaction.keys import STEM
+from exporter.redaction.keys import may_hold_key
 from exporter.redaction.lines import hide_escaped_too, one_line, settled, tidy_lines, without_colours
 from exporter.redaction.random_runs import mask_random
 from exporter.redaction.uris import HIDDEN, strip_word
@@ -77,7 +77,7 @@ def _may_be_open(before: str) -> bool:
     """Whether a block or a quoted secret that begins in ``before`` may reach beyond its end. In doubt: yes."""
     if "{" in before or "map[" in before or "--BEGIN" in before:
         return True
-    return any(quote in before for quote in "\"'`") and STEM.search(before) is not None
+    return any(quote in before for quote in "\"'`") and may_hold_key(before)
 
 
 def _shorten(text: str) -> str:
