@@ -22,7 +22,7 @@ from exporter.metrics import Body, ProcessAccount, ProcessExposition
 from exporter.page import Source
 from exporter.page import pages as pages_for_people
 from exporter.reload import Reloader, Reread
-from exporter.target import InForce, Target, revision
+from exporter.target import InForce, Target, revision, texts_of
 from exporter.web import Application, Page, Reply, Server, create_app
 
 if TYPE_CHECKING:
@@ -169,12 +169,12 @@ def _for_people(settings: Settings, fleet: Fleet, clock: Clock) -> Mapping[str, 
     )
 
 
-def _past(file: Path | None) -> History | None:
-    if file is None:
+def _past(settings: Settings) -> History | None:
+    if settings.state.path is None:
         return None
     from exporter.ledger import History  # noqa: PLC0415  # brings SQLite
 
-    return History(file)
+    return History(settings.state.path, texts_of(settings).clean)
 
 
 def _source(target: Target, clock: Clock) -> Source:
@@ -185,7 +185,7 @@ def _source(target: Target, clock: Clock) -> Source:
         listed=lambda: store.current.snapshot.listed,
         poll_interval=settings.poll.interval,
         job_timeout=settings.server.job_timeout,
-        past=_past(settings.state.path),
+        past=_past(settings),
         kept=settings.state.history,
     )
 

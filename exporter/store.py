@@ -103,11 +103,16 @@ class Store:
         self._recounted = {} if whole else {p: n - known.get(p, 0) for p, n in self._recounted.items()}
         return replace(outcome, problems={problem: n - known[problem] for problem, n in outcome.problems.items()})
 
-    def resume(self, before: Store) -> None:
-        """Go on where another store has stopped: the same Milvus under other settings. No count goes back."""
-        self._listed = before._listed
+    def resume(self, before: Store, *, snapshot: bool = True) -> None:
+        """Go on where another store has stopped: a target under other settings. No count goes back.
+
+        Without ``snapshot`` what has been restored is shown instead of what was shown last.
+        """
         self._recounted = dict(before.current.account.problems)
-        self.current = replace(before.current, version=before.current.version + 1)
+        shown = self.current.snapshot
+        if snapshot:
+            self._listed, shown = before._listed, before.current.snapshot
+        self.current = replace(before.current, snapshot=shown, version=before.current.version + 1)
 
     def skip(self) -> None:
         """Count a tick that was skipped because the poll before still ran."""

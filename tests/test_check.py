@@ -16,13 +16,13 @@ from typing import Any
 
 import grpc
 import pytest
-from builders import job
+from builders import AS_IS, NOON, ended, job
 from cryptography.hazmat.primitives import serialization
 from wire import GOOD, LIST_JOBS, Answer, Authority, Issued, Refusal, hang, replace, serving, settings
 
 from exporter import check as module
 from exporter.check import Step, Verdict, check
-from exporter.ledger import Ended, Outcomes, StateFile
+from exporter.ledger import Outcomes, StateFile
 from exporter.milvus.pb import milvus_refresh_pb2 as pb
 from exporter.model import Collection
 
@@ -782,8 +782,8 @@ def test_a_state_file_that_is_not_there_yet_is_not_made(tmp_path: Path) -> None:
 def test_a_state_file_that_can_be_used_says_what_it_remembers(tmp_path: Path) -> None:
     """Also while a daemon holds it, which goes on writing as if nobody had looked."""
     path = tmp_path / "state.db"
-    state = StateFile(path, 1.0)
-    state.open()
+    state = StateFile(path, 1.0, AS_IS)
+    state.open(NOON)
     memory = state.load(0.0)
     assert state_file(path) == ("ok     holds nothing yet", True)
     for number, said in ((1, "1 collection"), (2, "2 collections")):
@@ -804,11 +804,10 @@ def test_a_state_file_that_cannot_be_used_keeps_check_from_being_good(tmp_path: 
 def test_a_damaged_state_file_is_found_out_wherever_the_damage_is(tmp_path: Path) -> None:
     """In the history too, which the daemon reads when somebody asks for it."""
     path = tmp_path / "state.db"
-    state = StateFile(path, 1.0)
-    state.open()
+    state = StateFile(path, 1.0, AS_IS)
+    state.open(NOON)
     memory = state.load(0.0)
-    ended = {n: Ended(job(n, source="x" * 200), Collection("sales", "docs", 7), 1.0, counted=True) for n in range(500)}
-    memory.ended.update(ended)
+    memory.ended.update({n: ended(job(n, source="x" * 200)) for n in range(500)})
     state.save(memory, 1.0)
     memory.ended.clear()
     state.save(memory, 1.0)

@@ -263,18 +263,14 @@ def half_written(**fields: Any) -> Record:
     return failed(**{"end_time": 0, "reason": "", **fields})
 
 
-def test_a_half_written_job_is_failed_at_once_and_comes_again_at_each_listing() -> None:
+def test_a_half_written_job_is_failed_at_once_and_no_problem() -> None:
     decoder = ListingDecoder()
     first = decoder.whole([half_written()], NOW)
     assert [(job.state, job.half_written, job.failure_class) for job in first.changed] == [
         (State.FAILED, True, FailureClass.UNKNOWN)
     ]
     assert first.problems == Counter()
-    second = decoder.whole([half_written()], NOW + 30)
-    assert ids(second) == [1]
-    assert second.problems == Counter({Problem.ENDED_WITHOUT_END_TIME: 1})
-    third = decoder.whole([half_written()], NOW + 60)
-    assert (ids(third), third.problems) == ([1], Counter())
+    assert decoder.whole([half_written()], NOW + 30) == Decoded((), (), Counter(), 1)
 
 
 def test_what_milvus_writes_later_replaces_the_half_written_job() -> None:
@@ -376,10 +372,19 @@ def test_ids_that_are_no_longer_listed_are_gone_once() -> None:
     assert decoder.whole([record(2)], NOW).gone == ()
 
 
-def test_a_job_that_comes_back_is_new() -> None:
+def test_a_job_that_comes_back_is_told_again_with_its_problems_counted_once() -> None:
     decoder = ListingDecoder()
     decoder.whole([active(progress=250)], NOW)
     decoder.whole([], NOW)
+    back = decoder.whole([active(progress=250)], NOW)
+    assert (ids(back), back.problems) == ([1], Counter())
+
+
+def test_a_forgotten_job_that_comes_back_is_new() -> None:
+    decoder = ListingDecoder()
+    decoder.whole([active(progress=250)], NOW)
+    decoder.whole([], NOW)
+    decoder.forget([1])
     back = decoder.whole([active(progress=250)], NOW)
     assert (ids(back), back.problems) == ([1], Counter({Problem.PROGRESS_OUT_OF_RANGE: 1}))
 

@@ -39,3 +39,21 @@ def renamed(before: Inventory, after: Inventory, settled: set[Collection]) -> di
         for former in known
         if (entry := after.entries.get(former.collection_id)) is not None and former != entry.collection
     }
+
+
+def heir(inventory: Inventory, collection: Collection, moment: float) -> Collection | None:
+    """Return the collection, now known, to which belongs what was remembered without an id.
+
+    ``moment``, epoch seconds, is when it happened, 0 where that is not known; what is older than the collection
+    that bears the name now was a former one's.
+    """
+    if collection.database:
+        bearer = inventory.by_place.get((collection.database, collection.name))
+    else:
+        named = inventory.by_name.get(collection.name, ())
+        bearer = named[0] if len(named) == 1 and named[0].collection.name == collection.name else None
+    if bearer is None or bearer.external is False:
+        return None
+    if bearer.created is None and not bearer.seen:
+        return None  # known from before a restart alone, and not by age: it may have been made since
+    return None if bearer.created is not None and 0 < moment < bearer.created else bearer.collection

@@ -8,6 +8,7 @@ import sys
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Final, Protocol
 
 from exporter import errors
@@ -95,7 +96,7 @@ class InventoryReader:
     """Owns what is remembered between passes: descriptions by collection id.
 
     ``budget`` is the time for one pass, ``call_timeout`` for one call, in seconds; ``remembered`` are the collections
-    that a state file knows.
+    that a state file knows, and when each was created if that is known.
     """
 
     def __init__(
@@ -105,7 +106,7 @@ class InventoryReader:
         *,
         budget: float,
         call_timeout: float,
-        remembered: Iterable[Collection] = (),
+        remembered: Mapping[Collection, float | None] = MappingProxyType({}),
     ) -> None:
         self._source = source
         self._clock = clock
@@ -121,8 +122,8 @@ class InventoryReader:
         self._one_at_a_time = asyncio.Lock()
         self.account = InventoryAccount()
         # From before a restart: the first pass must tell which of them have been dropped meanwhile.
-        known = {c.collection_id: c for c in remembered if c.collection_id}
-        entries = {id_: Entry(c, created=None, external=True, seen=False) for id_, c in known.items()}
+        known = {c.collection_id: (c, created) for c, created in remembered.items() if c.collection_id}
+        entries = {id_: Entry(c, created, external=True, seen=False) for id_, (c, created) in known.items()}
         self._once_external = frozenset(entries)
         self.latest = Inventory(entries)
         """The newest picture; swapped whole at the end of a pass."""

@@ -24,7 +24,8 @@ _STATES: Final[dict[int, State]] = {
     pb.RefreshFailed: State.FAILED,
 }
 ENDED: Final = frozenset({int(pb.RefreshCompleted), int(pb.RefreshFailed)})
-# Host clocks differ by seconds, in bad cases by hours. A stamp further ahead than this is no time at all.
+# Host clocks differ by seconds, in bad cases by hours (`exporter/ledger/stamps.py` caps what is ahead). A stamp further
+# ahead than this is not a time.
 _MAX_AHEAD_SECONDS: Final = 86_400.0
 _MAX_KEPT_CHARS: Final = 1024
 """Longer texts are cleaned each time: what is kept must stay small."""
@@ -42,12 +43,8 @@ def translated(
     styles: tuple[SourceStyle, ReasonStyle],
     *,
     sources: Sources,
-    again: bool = False,
 ) -> Job:
-    """Return the job of a record, and add to ``found`` what had to be repaired. ``now`` in epoch seconds.
-
-    ``again`` says whether the last listing had the very same.
-    """
+    """Return the job of a record, and add to ``found`` what had to be repaired. ``now`` in epoch seconds."""
     number, percent, started, ended, reason, name, source = row_of(record)
     if not job_id:
         found.append(Problem.MISSING_JOB_ID)
@@ -64,8 +61,8 @@ def translated(
         end = _end(ended, start, state, now, found)
     # An impossible end is no missing one: nobody will write it anew, so there is nothing to wait for.
     unwritten = not ended and not reason and state is State.FAILED
-    # At first sight Milvus may be about to write the end; at the second it is missing.
-    if not ended and state.ended and (again or not unwritten):
+    # Milvus may be about to write the end of a half-written one; the ledger tells when it has not.
+    if not ended and state.ended and not unwritten:
         found.append(Problem.ENDED_WITHOUT_END_TIME)
     source_style, reason_style = styles
     return Job(

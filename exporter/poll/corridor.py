@@ -58,7 +58,7 @@ class Corridor:
         self._settled = False
         self._refused: errors.MilvusError | None = None
         """What the whole listing was refused with in this poll, where the fallback may rescue it."""
-        if memory.outcomes:
+        if memory.outcomes and memory.milvus in ("", settings.milvus.address.authority):
             store.restore(self._memory.remembered(clock.wall()))
         if state is not None and isinstance(state.trouble, errors.StateUnwritable):
             self._report.state(state.trouble)
@@ -72,6 +72,9 @@ class Corridor:
             counted, snapshot = await self._walk(started, begun)
             # Before it is published: a count that somebody has seen must not be taken back by a kill.
             await self._save(started)
+            if self._memory.another_milvus:
+                self._report.another_milvus()
+                self._memory.another_milvus = False
             self._report.ended(counted)
             if self._reader is not None:
                 self._reader.doubt(self._memory.take_outdated())
@@ -135,6 +138,7 @@ class Corridor:
             self._refused = refused
             await self._finish(first_pass)
             return await self._list_parts(refused, now, begun, deadline)
+        now = self._clock.wall()  # nothing that is listed can have ended later
         await self._finish(first_pass)
         await self._adopt()
         taken = await _in_thread(self._memory.take_whole, listing, now, begun)
