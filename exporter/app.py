@@ -23,7 +23,7 @@ from exporter.page import Source
 from exporter.page import pages as pages_for_people
 from exporter.reload import Reloader, Reread
 from exporter.target import InForce, Target, revision, texts_of
-from exporter.web import Application, Page, Reply, Server, create_app
+from exporter.web import Handler, Reply, Server, create_app
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -122,7 +122,7 @@ def _security(file: Path | None) -> Security | None:
     return read_security(file)
 
 
-def _web(reloader: Reloader, fleet: Fleet, in_force: InForce, clock: Clock, *, can_reload: bool) -> Application:
+def _web(reloader: Reloader, fleet: Fleet, in_force: InForce, clock: Clock, *, can_reload: bool) -> Handler:
     settings = reloader.settings
     # Threads of their own: polls of many Milvus must not keep scrapes waiting.
     threads = ThreadPoolExecutor(_SCRAPE_THREADS, thread_name_prefix="scrape")
@@ -143,7 +143,7 @@ def _web(reloader: Reloader, fleet: Fleet, in_force: InForce, clock: Clock, *, c
             return await rendered(apart.body, accept, accept_encoding)
         return await of_target(fleet.targets[""], accept, accept_encoding)
 
-    app = create_app(
+    return create_app(
         metrics=metrics,
         healthy=lambda: fleet.healthy,
         ready=lambda: fleet.ready,
@@ -155,10 +155,9 @@ def _web(reloader: Reloader, fleet: Fleet, in_force: InForce, clock: Clock, *, c
         },
         reload=reloader.reload if can_reload else None,
     )
-    return probe.negotiating(app)
 
 
-def _for_people(settings: Settings, fleet: Fleet, clock: Clock) -> Mapping[str, Page]:
+def _for_people(settings: Settings, fleet: Fleet, clock: Clock) -> Mapping[str, Handler]:
     metrics = settings.web.telemetry_path.lstrip("/")
     links = (("Metrics", metrics), ("API", "api/v1/collections"), ("Configuration", "config"))
     return pages_for_people(

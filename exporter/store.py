@@ -103,15 +103,15 @@ class Store:
         self._recounted = {} if whole else {p: n - known.get(p, 0) for p, n in self._recounted.items()}
         return replace(outcome, problems={problem: n - known[problem] for problem, n in outcome.problems.items()})
 
-    def resume(self, before: Store, *, snapshot: bool = True) -> None:
+    def resume(self, before: Store, snapshot: Snapshot | None) -> None:
         """Go on where another store has stopped: a target under other settings. No count goes back.
 
-        Without ``snapshot`` what has been restored is shown instead of what was shown last.
+        ``snapshot`` is what it showed last; None if that is about another Milvus: then what has been restored is shown.
         """
         self._recounted = dict(before.current.account.problems)
-        shown = self.current.snapshot
-        if snapshot:
-            self._listed, shown = before._listed, before.current.snapshot
+        if snapshot is not None:
+            self._listed = before._listed
+        shown = self.current.snapshot if snapshot is None else snapshot
         self.current = replace(before.current, snapshot=shown, version=before.current.version + 1)
 
     def skip(self) -> None:

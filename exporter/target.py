@@ -17,7 +17,9 @@ from exporter.log import about
 from exporter.metrics import Account, Body, Exposition
 from exporter.milvus.client import MilvusClient
 from exporter.poll import Corridor
+from exporter.snapshot import Snapshot
 from exporter.store import Publication, Store
+from exporter.summary import cleaned
 from exporter.texts import Texts
 
 if TYPE_CHECKING:
@@ -109,12 +111,17 @@ def succeed(before: Target, settings: Settings, clock: Clock, in_force: InForce)
     corridor = Corridor(settings, client, store, clock, reader=reader, memory=memory, state=state)
     account = _account(settings, lambda: _inventory_account(reader, counted), state, in_force, alone=not name)
     exposition = Exposition(store, clock, account, process=not name)
-    # What was shown stays until the first poll, unless it says more than it may now, or is about another Milvus.
-    says_alike = (was.labels, was.milvus.address) == (settings.labels, settings.milvus.address)
-    store.resume(
-        before.store, snapshot=says_alike
-    )  # last: the exposition takes what it finds at its own beginning for stale
+    # Last: the exposition takes what it finds at its own beginning for stale.
+    store.resume(before.store, _shown_until_the_first_poll(before, settings))
     return Target(name, settings, client, store, reader, counted, corridor, exposition, state, memory)
+
+
+def _shown_until_the_first_poll(before: Target, settings: Settings) -> Snapshot | None:
+    """Return what was shown, as far as it may be shown now; None if it is about another Milvus."""
+    was, shown = before.settings, before.store.current.snapshot
+    if was.milvus.address != settings.milvus.address:
+        return None
+    return shown if was.labels == settings.labels else cleaned(shown, texts_of(settings))
 
 
 def _reader(settings: Settings, client: MilvusClient, clock: Clock, memory: Memory) -> InventoryReader | None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
-from exporter.milvus.redact import SourceStyle, safe_reason, safe_source
-from exporter.milvus.translate import ReasonStyle
 from exporter.model import Job
+from exporter.redaction import RULES, SourceStyle, safe_reason, safe_source
 
-RULES = "1"
+ReasonStyle = Literal["safe", "none"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +23,12 @@ class Texts:
         """Name the rules in force; what others have cleaned has to pass through :meth:`clean` again."""
         return f"{RULES} source={self.source} failure_reason={self.reason}"
 
+    def clean_source(self, source: str) -> str:
+        """Return a source that says no more than the rules allow."""
+        return safe_source(source, self.source)
+
     def clean(self, job: Job) -> Job:
         """Return a job whose texts say no more than the rules allow."""
-        source = safe_source(job.source, self.source)
+        source = self.clean_source(job.source)
         reason = safe_reason(job.reason) if self.reason == "safe" else ""
         return job if (source, reason) == (job.source, job.reason) else job._replace(source=source, reason=reason)

@@ -179,10 +179,35 @@ def test_a_refresh_is_accepted_listed_followed_and_ends_as_the_clock_turns() -> 
 
 def test_a_second_refresh_is_a_status_703_inside_an_ok_answer() -> None:
     async def conversation(_milvus: SimulatedMilvus, call: Client, _clock: HandClock) -> None:
-        await call(REFRESH, collection_name="docs")
+        first = await call(REFRESH, collection_name="docs")
         refused = await call(REFRESH, collection_name="docs")
-        assert (refused.status.code, refused.status.error_code, refused.job_id) == (703, pb.UnexpectedError, 0)
+        assert (refused.status.code, refused.status.error_code, refused.job_id) == (
+            703,
+            pb.UnexpectedError,
+            first.job_id,
+        )
         assert "is already in progress for collection docs" in refused.status.reason
+
+    talk(conversation)
+
+
+def test_the_database_of_the_header_counts_for_a_refresh_and_not_for_a_list_of_all_jobs() -> None:
+    async def conversation(milvus: SimulatedMilvus, call: Client, _clock: HandClock) -> None:
+        await call(REFRESH, header_database="lake", collection_name="docs")
+        (listed,) = (await call(LIST, header_database="nope")).jobs
+        assert listed.external_source == "gs://lake/docs/"
+        assert not (await call(LIST, header_database="default", collection_name="docs")).jobs
+        assert len((await call(LIST, header_database="default", db_name="lake", collection_name="docs")).jobs) == 1
+
+    talk(conversation)
+
+
+def test_the_name_of_an_error_ends_its_text() -> None:
+    async def conversation(milvus: SimulatedMilvus, call: Client, clock: HandClock) -> None:
+        milvus.faults.restart(NOW, lasting=30)
+        assert (await call(LIST)).status.reason == "Initializing: service not ready[mixcoord=1]"
+        clock.now = NOW + 15
+        assert (await call(LIST)).status.reason.endswith(": service unavailable")
 
     talk(conversation)
 

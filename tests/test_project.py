@@ -19,7 +19,7 @@ ROOMS = {
     "google": ("milvus", "demo"),
     "apscheduler": ("schedule",),
     "prometheus_client": ("metrics",),
-    "uvicorn": ("web",),
+    "httptools": ("web",),
     "signal": ("app", "start", "terminal"),
     "sqlite3": ("ledger",),
     "yaml": ("config",),

@@ -18,7 +18,7 @@ from exporter.cli import COMMANDS
 from exporter.errors import KINDS
 from exporter.metrics.contract import CONTRACT, PREFIX
 from exporter.model import FailureClass, State
-from exporter.web import Reply, create_app
+from exporter.web import Reply, Request, create_app
 
 DOCS = ROOT / "docs"
 RUNBOOKS = DOCS / "runbooks"
@@ -237,14 +237,6 @@ async def _status(path: str) -> int:
     async def metrics(*_: str) -> Reply:
         return Reply(200, "text/plain", (b"",))
 
-    sent: list[Any] = []
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    async def receive() -> Any:
-        return {"type": "http.request"}
-
     async def reload() -> tuple[str, ...]:
         return ()
 
@@ -257,9 +249,7 @@ async def _status(path: str) -> int:
         reload=reload,
     )
     method = "POST" if path == "/-/reload" else "GET"
-    await app({"type": "http", "method": method, "path": path, "raw_path": path.encode(), "headers": []}, receive, send)
-    status: int = sent[0]["status"]
-    return status
+    return (await app(Request(method, path.encode()))).status
 
 
 @name_of

@@ -163,9 +163,12 @@ def _batch_describe_collection(world: World, caller: Caller, request: Any) -> An
 def _refresh(world: World, caller: Caller, request: Any) -> Any:
     base = caller.meant(request)
     caller.require("RefreshExternalCollection", base, request.collection_name)
-    job_id = world.submit(
-        request.collection_name, database=base, source=request.external_source, spec=request.external_spec
-    )
+    try:
+        job_id = world.submit(
+            request.collection_name, database=base, source=request.external_source, spec=request.external_spec
+        )
+    except Refused as refused:
+        return pb.RefreshExternalCollectionResponse(status=status_of(refused), job_id=refused.job_id)
     return pb.RefreshExternalCollectionResponse(status=pb.Status(), job_id=job_id)
 
 

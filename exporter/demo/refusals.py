@@ -1,6 +1,7 @@
 """How Milvus says no: a status code and its text (docs/milvus.md, "Status and errors").
 
-These travel inside an OK answer. A caller who may not call at all gets a gRPC code instead: :class:`Denied`.
+These travel inside an OK answer. The name of an error ends its text, with details in brackets behind it. A caller who
+may not call at all gets a gRPC code instead: :class:`Denied`.
 """
 
 from __future__ import annotations
@@ -19,12 +20,16 @@ UNEXPECTED: Final = 65535
 
 
 class Refused(Exception):
-    """A call that Milvus answers with a status: ``code`` is Milvus's, ``reason`` its text."""
+    """A call that Milvus answers with a status: ``code`` is Milvus's, ``reason`` its text.
 
-    def __init__(self, code: int, reason: str) -> None:
+    ``job_id`` is the job that stands in the way, 0 if none does.
+    """
+
+    def __init__(self, code: int, reason: str, job_id: int = 0) -> None:
         super().__init__(f"{code}: {reason}")
         self.code = code
         self.reason = reason
+        self.job_id = job_id
 
 
 class Denied(Exception):
@@ -53,9 +58,9 @@ def not_external(name: str) -> Refused:
 
 
 def already_active(job_id: int, name: str) -> Refused:
-    """Status 703: one active job per collection."""
+    """Status 703: one active job per collection. Its id is in the answer."""
     text = f"refresh job {job_id} is already in progress for collection {name}, wait for it to end: task duplicates"
-    return Refused(TASK_DUPLICATES, text)
+    return Refused(TASK_DUPLICATES, text, job_id)
 
 
 def broken_job(job_id: int, code: int) -> Refused:

@@ -97,8 +97,8 @@ LAST_INFO: Final = _job(
     "last_job_info",
     "Identity of the newest job; always 1." + _CACHED,
     (*_ROW, "job_id", "failure_class", "reason"),
-    "`failure_class` and `reason` are empty without a reason. A job that has not failed can have one: newer servers "
-    "note there why planning is being retried.",
+    "`failure_class` and `reason` are empty without a reason. A job that has not failed can have one, where the "
+    "server notes why planning is being retried.",
 )
 UNLISTED: Final = _job(
     "collection_unlisted",

@@ -12,9 +12,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from exporter.milvus.records import Record, parsed
-from exporter.milvus.redact import SourceStyle
-from exporter.milvus.translate import ENDED, ReasonStyle, Sources, translated
+from exporter.milvus.translate import ENDED, Sources, translated
 from exporter.model import Job, Problem
+from exporter.redaction import SourceStyle
+from exporter.texts import ReasonStyle
 
 
 @dataclass(frozen=True, slots=True)

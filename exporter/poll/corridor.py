@@ -136,10 +136,10 @@ class Corridor:
             if not refused.may_be_one_broken_job:
                 raise
             self._refused = refused
-            await self._finish(first_pass)
+            deadline = await self._finish(first_pass, deadline)
             return await self._list_parts(refused, now, begun, deadline)
         now = self._clock.wall()  # nothing that is listed can have ended later
-        await self._finish(first_pass)
+        deadline = await self._finish(first_pass, deadline)
         await self._adopt()
         taken = await _in_thread(self._memory.take_whole, listing, now, begun)
         del listing  # by far the largest thing in memory
@@ -196,9 +196,12 @@ class Corridor:
             self._pass = asyncio.create_task(reader.read())
         return self._pass
 
-    async def _finish(self, inventory_pass: asyncio.Task[None] | None) -> None:
+    async def _finish(self, inventory_pass: asyncio.Task[None] | None, deadline: Deadline) -> Deadline:
+        """Wait for a pass, which has a time budget of its own. Returns the deadline without the time of waiting."""
+        left = deadline.left
         if inventory_pass is not None:
             await asyncio.wait({inventory_pass})
+        return Deadline(self._clock, self._clock.monotonic() + left)
 
     async def _look_up_unknown_names(self, deadline: Deadline, *, just_read: bool) -> None:
         """Read the inventory again, once for each name that it does not know: most are collections just created."""

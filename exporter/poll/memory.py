@@ -83,6 +83,10 @@ class PollMemory:
         """Return ids of collections whose newest job has completed with another source than the inventory knows."""
         return self._overview.take_outdated()
 
+    def snapshot(self, now: float, monotonic: float) -> Snapshot:
+        """Summarise what is remembered. ``now`` in epoch seconds, ``monotonic`` by the clock that never steps."""
+        return self._overview.snapshot(now, monotonic)
+
     def remembered(self, now: float) -> Snapshot:
         """Return what can be shown of a restored memory before the first listing."""
         return self._overview.remembered(now)
@@ -154,7 +158,7 @@ class PollMemory:
         self.attribution.forget(forgotten)
         self._decoder.forget(forgotten)
         self.ledger.board.whole, self.ledger.board.unlisted = monotonic, frozenset()
-        return Entered(counted, self._overview.snapshot(now, monotonic))
+        return Entered(counted, self.snapshot(now, monotonic))
 
     def enter_parts(
         self, parts: Mapping[Collection, Sequence[Record]], known: Iterable[Collection], now: float, monotonic: float
@@ -175,7 +179,7 @@ class PollMemory:
                 board.groups[collection].listed = monotonic
         listed = {collection[:2] for collection in parts}
         board.unlisted = frozenset(c for c in (*known, *board.groups) if c[:2] not in listed)
-        return Entered(tuple(counted), self._overview.snapshot(now, monotonic))
+        return Entered(tuple(counted), self.snapshot(now, monotonic))
 
     def settle(self, answers: Mapping[Collection, Sequence[Record]], denied: frozenset[Collection]) -> None:
         """Settle open jobs by what listings by name have shown. Without a database that says too little for life."""

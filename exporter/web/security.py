@@ -145,7 +145,7 @@ async def _judge(users: Users, request: Request) -> Verdict:
     known = users.known(sent[0])
     if known is not None:
         return known
-    return await users.find_out(sent[0], request.client)
+    return await users.find_out(sent[0])
 
 
 def _make_rules(source: Source, before: Rules | None) -> Rules:
