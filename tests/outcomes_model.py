@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 import re
 import tempfile
 from collections import Counter
@@ -154,14 +155,18 @@ class Milvus:
 
 
 class Reading(NamedTuple):
-    """How a sentence of the promises is read where it can be read in two ways."""
+    """How a sentence of the promises is read where it can be read in several ways."""
 
-    ended_cap: bool
-    """Whether a stamp of an end is capped when its job was first seen ended, not when the stamp was first seen."""
+    cap: str
+    """First sight of what caps the stamp of an end: "ended", the job as one that has ended; "final", the same when it
+    was no longer half-written or had waited for long enough; "end", that stamp."""
     half_is_baseline: bool
     """Whether a job that the first listing shows half-written had ended before."""
     settles_unlisted: bool
     """Whether a half-written job is counted in time while a listing lacks it."""
+
+
+CAPS = ("ended", "final", "end")
 
 
 def _rounded(seconds: float) -> float:
@@ -190,7 +195,8 @@ class Known:
     end_first_seen: float | None = None
     ended_first_seen: float | None = None
     half_since: float | None = None
-    settled: bool = False
+    settled: float | None = None
+    """When it was taken as final."""
     failed: bool = False
     """Counted as a failure."""
     classed: str = ""
@@ -201,8 +207,9 @@ class Known:
         if not self.job.end:
             return self.ended_first_seen
         assert self.end_first_seen is not None
-        cap = self.ended_first_seen if reading.ended_cap else self.end_first_seen
-        return min(self.job.end, cap)
+        assert self.settled is not None
+        first_sight = (self.ended_first_seen, self.settled, self.end_first_seen)[CAPS.index(reading.cap)]
+        return min(self.job.end, first_sight)
 
 
 class Model:
@@ -233,7 +240,7 @@ class Model:
     def _look(now: float, known: Known, job: Listed) -> None:
         if job.end and (known.end_first_seen is None or job.end != known.job.end):
             known.end_first_seen = now
-        if job.state not in _ENDED and not known.settled:
+        if job.state not in _ENDED and known.settled is None:
             known.ended_first_seen = None
         elif known.ended_first_seen is None:
             known.ended_first_seen = now
@@ -244,9 +251,10 @@ class Model:
     def _settle(self, now: float, known: Known) -> None:
         if known.ended_first_seen is None:
             return
-        if known.half_since is None or now - known.half_since >= SETTLED_AFTER:
-            known.settled = True
-        if not known.settled or known.baseline:
+        final = known.half_since is None or now - known.half_since >= SETTLED_AFTER
+        if known.settled is None and final:
+            known.settled = now
+        if known.settled is None or known.baseline:
             return
         known.failed = known.failed or known.job.state == pb.RefreshFailed
         known_class = CLASSES[known.job.reason] if known.job.reason or known.job.end else ""
@@ -261,10 +269,10 @@ class Model:
 
     def collections(self, *, settled: bool = False) -> set[str]:
         """Return those that are known; with ``settled`` those that have to be shown also while they are not listed."""
-        return {known.job.collection for known in self.jobs.values() if known.settled or not settled}
+        return {k.job.collection for k in self.jobs.values() if not settled or k.settled is not None}
 
     def outcomes(self, collection: str) -> Outcomes:
-        settled = [k for k in self.jobs.values() if k.settled and k.job.collection == collection]
+        settled = [k for k in self.jobs.values() if k.settled is not None and k.job.collection == collection]
         settled.sort(key=lambda known: (known.end(self.reading), known.job.job_id))
         counted = [known for known in settled if not known.baseline]
         success = failure = completed = shown = None
@@ -293,13 +301,19 @@ class Model:
     def classes(self) -> Counter[str]:
         return Counter(known.classed for known in self.jobs.values() if known.classed)
 
-    def never_classed(self) -> int:
-        """Count the failures that turned out to be none before they had a class: whether they get one is left open."""
-        return sum(k.failed and not k.classed and k.job.state != pb.RefreshFailed for k in self.jobs.values())
+    def logged(self) -> set[int]:
+        """Return the jobs of which the log has one line: those that were counted by a class."""
+        return {number for number, known in self.jobs.items() if known.classed}
+
+    def never_classed(self) -> set[int]:
+        """Return the failures that turned out to be none before they had a class: whether they get one is left open."""
+        found = self.jobs.items()
+        return {n for n, k in found if k.failed and not k.classed and k.job.state != pb.RefreshFailed}
 
 
 # What the exporter says
 
+_LOG = logging.getLogger("exporter")
 _PREFIX = "milvus_external_refresh_"
 _SAMPLE = re.compile(rf"^{_PREFIX}(\w+)\{{(.*)\}} (\S+)$", re.MULTILINE)
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
@@ -342,12 +356,34 @@ class Page:
         found = {ls["failure_class"]: v for n, ls, v in self.samples if n == "jobs_failed_by_class_total"}
         return Counter({class_: int(value) for class_, value in found.items() if value})
 
-    def newest(self) -> dict[str, str]:
-        return {ls["collection"]: ls["job_id"] for n, ls, _ in self.samples if n == "last_job_info"}
+    def newest(self) -> dict[str, tuple[str, str]]:
+        """Return id and state of each collection's newest job."""
+        ids = {ls["collection"]: ls["job_id"] for n, ls, _ in self.samples if n == "last_job_info"}
+        return {ls["collection"]: (ids[ls["collection"]], ls["state"]) for n, ls, v in self.samples if n == "last_job_state" and v}
+
+    def listed(self) -> Counter[tuple[str, str]]:
+        """Return how many jobs of each collection are listed in each state."""
+        return Counter({(ls["collection"], ls["state"]): int(v) for n, ls, v in self.samples if n == "jobs" and v})
+
+    def measured(self) -> float:
+        """Return how many run times the histogram has."""
+        return sum(value for name, _, value in self.samples if name == "job_duration_seconds_count")
 
     def ahead_of(self, now: float) -> list[tuple[str, dict[str, str], float]]:
         """Return the stamps that lie in the future: ages computed from them are below 0."""
         return [s for s in self.samples if s[0].endswith("_timestamp_seconds") and s[2] > now + 0.01]
+
+
+class Failures(logging.Handler):
+    """The jobs that the log calls failed, a line each."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.INFO)
+        self.logged: Counter[int] = Counter()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.getMessage() == "refresh failed":
+            self.logged[vars(record)["job_id"]] += 1
 
 
 class Watched:
@@ -357,6 +393,11 @@ class Watched:
         self.clock = Clock()
         self.listing: list[bytes] = []
         self.away = False
+        self.failures = Failures()
+        self._before = _LOG.level, _LOG.propagate
+        _LOG.setLevel(logging.INFO)
+        _LOG.propagate = False
+        _LOG.addHandler(self.failures)
         self._folder, self._file = folder, 0
         self._loop = asyncio.Runner()
         self._build()
@@ -383,6 +424,9 @@ class Watched:
         self._build()
 
     def end(self) -> None:
+        _LOG.removeHandler(self.failures)
+        level, _LOG.propagate = self._before
+        _LOG.setLevel(level)
         self._loop.run(self._target.close())
         self._loop.close()
 
@@ -426,6 +470,7 @@ class Player:
         self.milvus, self.watched = milvus, Watched(folder)
         self.begin_models()
         self.page: Page | None = None
+        self.played: list[Step] = []
         self.lagging: dict[str, Outcomes] = {}
         """What was shown before of collections that are new: their counters stand at 0 for one snapshot."""
         self.stepped = 0.0
@@ -437,10 +482,13 @@ class Player:
         return self.stepped_back or (self.shifted and self.fresh)
 
     def begin_models(self) -> None:
-        self.models = [Model(Reading(*which)) for which in itertools.product((False, True), repeat=3)]
+        either = (False, True)
+        self.models = [Model(Reading(*which)) for which in itertools.product(CAPS, either, either)]
+        self.watched.failures.logged.clear()
 
     def play(self, *script: Step) -> None:
         for line in script:
+            self.played.append(line)
             doer = self.milvus if line.does in _MILVUS else self
             getattr(doer, line.does)(*line.arguments)
 
@@ -520,6 +568,10 @@ class Player:
                 assert shown[name][:2] >= before[name][:2], f"counters of {name} went back"
                 assert shown[name].failed >= before[name].failed, f"failures of {name} went back"
             assert page.classes() >= self.page.classes(), "a counter by class went back"
+            if not self.lagging:
+                assert page.measured() >= self.page.measured(), "a run time is no longer counted"
+        twice = [number for number, times in self.watched.failures.logged.items() if times > 1]
+        assert not twice, f"jobs {twice} were logged twice"
         self.page, self.lagging = page, {}
 
     def faults(self, model: Model, now: float, page: Page, shown: dict[str, Outcomes]) -> list[str]:
@@ -538,38 +590,58 @@ class Player:
             if seen != right:
                 found.append(f"{name} is {seen}, not {right}")
         found += self.class_faults(model, page, lagging=bool(new))
+        found += self.log_faults(model)
         if not self.stepped_back:
-            found += [f"{name}{labels} is {value - now} s ahead" for name, labels, value in page.ahead_of(now)]
+            ahead = [sample for sample in page.ahead_of(now) if not self.half_written_start(*sample[:2])]
+            found += [f"{name}{labels} is {value - now} s ahead" for name, labels, value in ahead]
         if not self.unordered:
             found += self.newest_faults(page)
         return found
 
+    def half_written_start(self, name: str, labels: dict[str, str]) -> bool:
+        """Whether a sample is the start of a half-written job: its own test says that it is too late."""
+        newest = self.milvus.newest(labels["collection"]) if name == "last_job_start_timestamp_seconds" else None
+        return newest is not None and newest.half_written
+
+    def log_faults(self, model: Model) -> list[str]:
+        seen, right = self.watched.failures.logged.keys(), model.logged()
+        return [] if right <= seen <= right | model.never_classed() else [f"logged are {set(seen)}, not {right}"]
+
     @staticmethod
     def class_faults(model: Model, page: Page, *, lagging: bool) -> list[str]:
         seen, right = page.classes(), model.classes()
-        most = right + Counter(unknown=model.never_classed())
+        most = right + Counter(unknown=len(model.never_classed()))
         if seen <= most and (lagging or seen >= right):
             return []
         return [f"classes are {dict(seen)}, not {dict(right)}"]
 
     def newest_faults(self, page: Page) -> list[str]:
-        listed: dict[str, int] = {}
-        for job in map(pb.RefreshExternalCollectionJobInfo.FromString, self.watched.listing):
-            listed[job.collection_name] = max(job.job_id, listed.get(job.collection_name, 0))
-        right = {name: str(number) for name, number in listed.items()}
-        return [] if page.newest() == right else [f"newest jobs are {page.newest()}, not {right}"]
+        newest: dict[str, tuple[str, str]] = {}
+        jobs = sorted(map(pb.RefreshExternalCollectionJobInfo.FromString, self.watched.listing), key=lambda job: job.job_id)
+        newest.update({job.collection_name: (str(job.job_id), _state(job)) for job in jobs})
+        listed = Counter((job.collection_name, _state(job)) for job in jobs)
+        found = [] if page.newest() == newest else [f"newest jobs are {page.newest()}, not {newest}"]
+        return found if page.listed() == listed else [*found, f"jobs are {page.listed()}, not {listed}"]
 
 
+def _state(job: pb.RefreshExternalCollectionJobInfo) -> str:
+    return pb.RefreshExternalCollectionState.Name(job.state)
+
+
+_MEMORY = Path("/dev/shm")  # noqa: S108  # a folder of random name is made in it; a disk makes hundreds of scripts slow
 _MILVUS = ("start", "complete", "fail", "half_fail", "reword", "rerun", "hide")
 
 
 @contextmanager
 def playing(*, ahead: float = 0.0, retention: float = 24 * HOUR) -> Iterator[Player]:
-    """Lend a player with nothing played yet."""
-    with tempfile.TemporaryDirectory(prefix="outcomes-") as folder:
+    """Lend a player with nothing played yet. A failure says what was."""
+    with tempfile.TemporaryDirectory(prefix="outcomes-", dir=_MEMORY if _MEMORY.is_dir() else None) as folder:
         player = Player(Path(folder), Milvus(ahead, retention))
         try:
             yield player
+        except AssertionError as error:
+            error.add_note(f"played, {ahead=}, {retention=}: {player.played}")
+            raise
         finally:
             player.watched.end()
 
