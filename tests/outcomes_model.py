@@ -121,7 +121,7 @@ class Milvus:
     def half_fail(self, collection: str, reason: str = "") -> None:
         """With a reason it is written but for its end."""
         if job := self.active(collection):
-            job.state, job.reason, job.hidden_until = pb.RefreshFailed, reason, 0.0
+            job.state, job.reason, job.hidden_until = pb.RefreshFailed, reason or job.reason, 0.0
 
     def reword(self, collection: str, reason: str) -> None:
         """Write another reason for a failure that is written already."""
@@ -267,9 +267,12 @@ class Model:
         """Whether a half-written job has yet to settle, or to get a class."""
         return any(known.half_since is not None and not known.classed for known in self.jobs.values())
 
-    def collections(self, *, settled: bool = False) -> set[str]:
-        """Return those that are known; with ``settled`` those that have to be shown also while they are not listed."""
-        return {k.job.collection for k in self.jobs.values() if not settled or k.settled is not None}
+    def collections(self) -> set[str]:
+        return {known.job.collection for known in self.jobs.values()}
+
+    def unlisted_too(self) -> set[str]:
+        """Return the collections that have to be shown also while none of their jobs is listed: there is something to say."""
+        return {name for name in self.collections() if any(self.outcomes(name))}
 
     def outcomes(self, collection: str) -> Outcomes:
         settled = [k for k in self.jobs.values() if k.settled is not None and k.job.collection == collection]
@@ -575,7 +578,7 @@ class Player:
         self.page, self.lagging = page, {}
 
     def faults(self, model: Model, now: float, page: Page, shown: dict[str, Outcomes]) -> list[str]:
-        may, must = model.collections(), model.collections(settled=True)
+        may, must = model.collections(), model.unlisted_too()
         if not must <= shown.keys() <= may:
             return [f"collections are {sorted(shown)}, not {sorted(may)}, or {sorted(must)} at least"]
         new = shown.keys() - (self.page.outcomes().keys() if self.page else ()) | self.lagging.keys()
