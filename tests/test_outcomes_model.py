@@ -97,7 +97,6 @@ def test_a_step_of_our_clock_while_a_half_written_failure_waits(seconds: float) 
         assert pages[-1].classes() == {"unknown": 1}
 
 
-@pytest.mark.xfail(strict=True, reason="the end is capped when the reason was first seen, and the start moves with it")
 def test_a_reason_that_is_written_before_the_end() -> None:
     """No clock is ahead: the end is the one that Milvus writes, and the start stays."""
     with playing() as player:
@@ -173,7 +172,6 @@ HALF_WRITTEN_AHEAD = {
 }
 
 
-@pytest.mark.xfail(strict=True, reason="the start of a job listed as failed without an end is not capped")
 @pytest.mark.parametrize("ahead", [600.0, 23 * HOUR])
 @pytest.mark.parametrize("script", HALF_WRITTEN_AHEAD.values(), ids=HALF_WRITTEN_AHEAD)
 def test_a_half_written_failure_of_a_milvus_that_is_ahead(script: Sequence[Step], ahead: float) -> None:
