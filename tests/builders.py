@@ -241,12 +241,9 @@ class ScriptedMilvus:
     # What it answers
 
     async def list_all_jobs(self, *, timeout: float) -> list[bytes]:
-        answer = await self.list_jobs(timeout=timeout)
-        return [job.SerializeToString() for job in answer.jobs]
+        return await self.list_jobs(timeout=timeout)
 
-    async def list_jobs(
-        self, *, timeout: float, database: str = "", collection: str = ""
-    ) -> pb.ListRefreshExternalCollectionJobsResponse:
+    async def list_jobs(self, *, timeout: float, database: str = "", collection: str = "") -> list[bytes]:
         await self._called(("list_jobs", database, collection) if collection else ("list_jobs",))
         if not collection:
             if self.refuse_whole is not None:
@@ -260,7 +257,7 @@ class ScriptedMilvus:
                 raise self.refuse_by_name[database, collection]
             id_ = self._resolve(database or "default", collection)
             found = [made for made, owner in self.jobs.values() if owner == id_]
-        return pb.ListRefreshExternalCollectionJobsResponse(jobs=self.order(found))
+        return [job.SerializeToString() for job in self.order(found)]
 
     async def list_databases(self, *, timeout: float) -> tuple[str, ...]:
         await self._called(("list_databases",))

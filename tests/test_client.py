@@ -269,13 +269,13 @@ def test_an_answer_past_grpc_default_of_4_mib_passes() -> None:
 
 def test_the_loop_runs_on_while_a_large_answer_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
     threads: list[int] = []
-    decode = module._decode
+    decode = module._records
 
     def watched(*args: Any) -> Any:
         threads.append(threading.get_ident())
         return decode(*args)
 
-    monkeypatch.setattr(module, "_decode", watched)
+    monkeypatch.setattr(module, "_records", watched)
     answered(list_all, {LIST_JOBS: many_jobs(1_000_000)})
     answered(list_all)
     assert [thread == threading.get_ident() for thread in threads] == [False, True]
@@ -317,7 +317,7 @@ def test_a_record_that_is_none_is_handed_on_to_be_judged_by_who_decodes_it(raw: 
 def test_a_status_that_is_none_is_a_bad_response() -> None:
     error = refused(list_all, {LIST_JOBS: b"\x0a\x01\xff"})
     assert type(error) is errors.BadResponse
-    assert error.detail == "a status that is none"
+    assert error.detail == "1 bytes that are no Status"
 
 
 def test_no_jobs_at_all_is_an_answer() -> None:

@@ -8,6 +8,7 @@ import pytest
 from builders import Clock, ScriptedMilvus
 
 from exporter import errors
+from exporter.milvus.records import job_ids
 from exporter.model import Collection
 from exporter.poll.ask import ByName, Deadline, list_by_name, rotated
 
@@ -27,7 +28,7 @@ def test_what_can_be_listed_is_listed_and_the_rest_is_told_apart(milvus: Scripte
     milvus.create("broken")
     milvus.refuse_by_name["default", "broken"] = errors.ServerFault(code=5)
     found = ask(milvus, ["docs", "broken", "nobody"])
-    assert [r.job_id for r in found.listed[Collection("default", "docs")]] == [job_id]
+    assert job_ids(found.listed[Collection("default", "docs")]) == {job_id}
     assert found.failed == {Collection("default", "broken")}
     assert found.gone == {Collection("default", "nobody")}
 

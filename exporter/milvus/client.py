@@ -12,6 +12,7 @@ from google.protobuf.message import DecodeError, Message
 
 from exporter import __version__, errors
 from exporter.milvus.channel import Channel, Credentials
+from exporter.milvus.lenient import repaired
 from exporter.milvus.names import WholeNames
 from exporter.milvus.pb import milvus_refresh_pb2 as pb
 from exporter.milvus.pb.listing_view_pb2 import ListingView
@@ -53,23 +54,16 @@ class MilvusClient:
 
     async def list_all_jobs(self, *, timeout: float) -> Sequence[bytes]:
         """List the refresh jobs of all databases: the records as they came, each a copy made when it is looked at."""
-        raw = await self._raw_call(_LIST_JOBS, pb.ListRefreshExternalCollectionJobsRequest(), timeout)
-        status, jobs = await _off_loop(_records, raw)
-        failed = from_status(status)
-        if failed is not None:
-            raise failed
-        return jobs
+        return await self._list(pb.ListRefreshExternalCollectionJobsRequest(), timeout)
 
-    async def list_jobs(
-        self, *, timeout: float, database: str, collection: str
-    ) -> pb.ListRefreshExternalCollectionJobsResponse:
-        """List the refresh jobs of one collection by name.
+    async def list_jobs(self, *, timeout: float, database: str, collection: str) -> Sequence[bytes]:
+        """List the refresh jobs of one collection by name: the records as they came.
 
         ``database`` filters only together with ``collection`` (docs/milvus.md, "The calls").
         """
         database, collection = self._names.whole(database), self._names.whole(collection)
         request = pb.ListRefreshExternalCollectionJobsRequest(db_name=database, collection_name=collection)
-        return await self._call(_LIST_JOBS, request, pb.ListRefreshExternalCollectionJobsResponse, timeout)
+        return await self._list(request, timeout)
 
     async def list_databases(self, *, timeout: float) -> tuple[str, ...]:
         """Return the names of the databases this user may see."""
@@ -148,6 +142,13 @@ class MilvusClient:
         answer = await self._call("Connect", request, pb.ConnectResponse, timeout)
         return str(answer.server_info.build_tags)
 
+    async def _list(self, request: pb.ListRefreshExternalCollectionJobsRequest, timeout: float) -> Sequence[bytes]:
+        status, jobs = await _off_loop(_records, await self._raw_call(_LIST_JOBS, request, timeout))
+        failed = from_status(status)
+        if failed is not None:
+            raise failed
+        return jobs
+
     async def _call(self, method: str, request: Message, answer: type[Answer], timeout: float) -> Answer:
         raw = await self._raw_call(method, request, timeout)
         message = await _off_loop(partial(_decode, answer), raw)
@@ -169,18 +170,34 @@ async def _off_loop(decode: Callable[[bytes], Result], raw: bytes) -> Result:
 
 
 def _records(raw: bytes) -> tuple[pb.Status, Sequence[bytes]]:
-    view = _decode(ListingView, raw, pb.ListRefreshExternalCollectionJobsResponse.DESCRIPTOR.name)
     try:
-        return pb.Status.FromString(view.status), view.jobs
+        view = ListingView.FromString(_something(raw))
     except DecodeError:
-        raise errors.BadResponse("a status that is none") from None
+        raise _none_of(pb.ListRefreshExternalCollectionJobsResponse, raw) from None
+    return _parsed(pb.Status, view.status), view.jobs
 
 
-def _decode(answer: type[Answer], raw: bytes, name: str = "") -> Answer:
-    # A bare OK with nothing in it is what some HTTP ingresses make of a call: proto3 would read it as success.
-    if not raw:
-        raise errors.BadResponse("OK without a message")
+def _decode(answer: type[Answer], raw: bytes) -> Answer:
+    return _parsed(answer, _something(raw))
+
+
+def _parsed(answer: type[Answer], raw: bytes) -> Answer:
     try:
         return answer.FromString(raw)
     except DecodeError:
-        raise errors.BadResponse(f"{len(raw)} bytes that are no {name or answer.DESCRIPTOR.name}") from None
+        pass
+    try:
+        return repaired(answer, raw)  # one damaged name must not cost the others
+    except DecodeError:
+        raise _none_of(answer, raw) from None
+
+
+def _something(raw: bytes) -> bytes:
+    # A bare OK with nothing in it is what some HTTP ingresses make of a call: proto3 would read it as success.
+    if not raw:
+        raise errors.BadResponse("OK without a message")
+    return raw
+
+
+def _none_of(answer: type[Message], raw: bytes) -> errors.BadResponse:
+    return errors.BadResponse(f"{len(raw)} bytes that are no {answer.DESCRIPTOR.name}")

@@ -20,6 +20,7 @@ _BY_GRPC_CODE: Final[dict[grpc.StatusCode, type[errors.MilvusError]]] = {
     Code.UNIMPLEMENTED: errors.Unimplemented,
     Code.RESOURCE_EXHAUSTED: errors.RateLimited,
     Code.DATA_LOSS: errors.BadResponse,
+    Code.INTERNAL: errors.NotSent,
 }
 
 # gRPC reports every TLS mistake as UNAVAILABLE: only the text tells them apart. The text also holds the host's name,

@@ -9,20 +9,11 @@ from typing import Final, Protocol
 
 from exporter import errors
 from exporter.clock import Clock
-from exporter.milvus.records import Record
 from exporter.model import Collection
 
 _AT_ONCE: Final = 8
 # "Not an external collection" has no jobs to list (docs/milvus.md, "Status and errors").
 _NOT_EXTERNAL: Final = (105, 1100)
-
-
-class Listing(Protocol):
-    """An answer with job records."""
-
-    @property
-    def jobs(self) -> Sequence[Record]:
-        """Return the records."""
 
 
 class JobSource(Protocol):
@@ -31,7 +22,7 @@ class JobSource(Protocol):
     async def list_all_jobs(self, *, timeout: float) -> Sequence[bytes]:
         """List the jobs of all databases: the records as they came."""
 
-    async def list_jobs(self, *, timeout: float, database: str, collection: str) -> Listing:
+    async def list_jobs(self, *, timeout: float, database: str, collection: str) -> Sequence[bytes]:
         """List the jobs of one collection by name."""
 
 
@@ -52,7 +43,7 @@ class Deadline:
 class ByName:
     """What listing collections by name has brought."""
 
-    listed: Mapping[Collection, Sequence[Record]] = field(default_factory=dict)
+    listed: Mapping[Collection, Sequence[bytes]] = field(default_factory=dict)
     gone: frozenset[Collection] = frozenset()
     """Milvus has no external collection of that name, or no such database."""
     hidden: frozenset[Collection] = frozenset()
@@ -65,7 +56,7 @@ class ByName:
 
 async def list_by_name(source: JobSource, collections: Iterable[Collection], deadline: Deadline) -> ByName:
     """List collections one by one, a few at a time, until the deadline. Raises no error of Milvus's."""
-    listed: dict[Collection, Sequence[Record]] = {}
+    listed: dict[Collection, Sequence[bytes]] = {}
     gone: set[Collection] = set()
     hidden: set[Collection] = set()
     failed: set[Collection] = set()
@@ -90,7 +81,7 @@ async def list_by_name(source: JobSource, collections: Iterable[Collection], dea
             except errors.MilvusError as error:
                 (gone if error.code in _NOT_EXTERNAL else failed).add(collection)
             else:
-                listed[collection] = answer.jobs
+                listed[collection] = answer
 
     tasks = [asyncio.ensure_future(one(collection)) for collection in collections]
     try:
