@@ -12,6 +12,7 @@ from google.protobuf.message import DecodeError, Message
 
 from exporter import __version__, errors
 from exporter.milvus.channel import Channel, Credentials
+from exporter.milvus.handshake import handshake
 from exporter.milvus.lenient import repaired
 from exporter.milvus.names import WholeNames
 from exporter.milvus.pb import milvus_refresh_pb2 as pb
@@ -30,6 +31,7 @@ _DECODE_IN_THREAD_BYTES: Final = 256 * 1024
 
 # "Collection X is not an external collection", "not allowed to access collection": it exists.
 _EXISTS: Final = (105, 1100, 1401)
+_HANDSHAKE_SECONDS: Final = 2.0
 
 Answer = TypeVar("Answer", bound=Message)
 Result = TypeVar("Result")
@@ -39,6 +41,7 @@ class MilvusClient:
     """The calls this exporter makes, over one channel. Times are seconds."""
 
     def __init__(self, settings: Settings) -> None:
+        self._milvus = settings.milvus
         self._channel = Channel(settings)
         self._credentials = Credentials(settings)
         self._source_style = settings.labels.source
@@ -160,7 +163,22 @@ class MilvusClient:
 
     async def _raw_call(self, method: str, request: Message, timeout: float) -> bytes:
         metadata = self._credentials.metadata()
-        return await self._channel.call(_SERVICE + method, request.SerializeToString(), timeout, metadata)
+        loop = asyncio.get_running_loop()
+        until = loop.time() + timeout
+        try:
+            return await self._channel.call(_SERVICE + method, request.SerializeToString(), timeout, metadata)
+        except (errors.Unreachable, errors.Unauthenticated) as error:
+            raise await self._looked_into(error, until - loop.time()) from None
+
+    async def _looked_into(self, error: errors.MilvusError, left: float) -> errors.MilvusError:
+        """Return what a call has really failed with: gRPC reports some TLS mistakes as an outage or as a refusal."""
+        if not self._milvus.address.tls or left <= 0:
+            return error
+        try:
+            made = await handshake(self._milvus, min(left, _HANDSHAKE_SECONDS))
+        except errors.TLSFilesUnusable as unusable:
+            return unusable
+        return errors.TLSFailed(f"{made.fault} ({error.detail})") if made.is_tls else error
 
 
 async def _off_loop(decode: Callable[[bytes], Result], raw: bytes) -> Result:

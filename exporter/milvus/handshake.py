@@ -1,4 +1,4 @@
-"""One TLS handshake outside gRPC, which tells too little of a failed one: for ``check``, to say what is wrong."""
+"""One TLS handshake outside gRPC, which tells too little of a failed one, and in other words with each version."""
 
 from __future__ import annotations
 
@@ -32,6 +32,8 @@ class Handshake:
 
     version: str = ""
     fault: str = ""
+    is_tls: bool = False
+    """Whether the fault is one of TLS for certain, and not an outage."""
 
 
 async def handshake(milvus: Milvus, timeout: float) -> Handshake:
@@ -43,7 +45,8 @@ async def handshake(milvus: Milvus, timeout: float) -> Handshake:
     except TimeoutError:
         return Handshake(fault="no answer in time; look whether Milvus hangs, or raise poll.timeout")
     except (OSError, ValueError) as error:  # ValueError: a name that no certificate can bear
-        return Handshake(fault=_explain(error))
+        outage = isinstance(error, OSError) and not isinstance(error, ssl.SSLError)
+        return Handshake(fault=_explain(error), is_tls=not (outage or isinstance(error, ssl.SSLEOFError)))
 
 
 def _context(tls: Tls) -> ssl.SSLContext:
@@ -86,7 +89,7 @@ async def _greet(milvus: Milvus, context: ssl.SSLContext) -> Handshake:
     try:
         secured = writer.get_extra_info("ssl_object")
         if secured.selected_alpn_protocol() != "h2":
-            return Handshake(fault=f"the server speaks TLS, but not HTTP/2; {NOT_GRPC}")
+            return Handshake(fault=f"the server speaks TLS, but not HTTP/2; {NOT_GRPC}", is_tls=True)
         # With TLS 1.3 a server judges the client's certificate when the client takes the handshake for done.
         if not await _first_byte(reader, writer):
             return Handshake(fault=f"the server hangs up after the handshake; {_CLIENT_CERTIFICATE}")
