@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from exporter import errors
 from exporter.milvus.channel import default_roots
+from exporter.milvus.way import open_way
 
 if TYPE_CHECKING:
     from exporter.config import Milvus, Tls
@@ -80,13 +81,14 @@ def _load_pair(context: ssl.SSLContext, cert: Path, key: Path) -> None:
 
 
 async def _greet(milvus: Milvus, context: ssl.SSLContext) -> Handshake:
-    address = milvus.address
-    name = milvus.tls.server_name or address.host
+    # gRPC looks for a name without the dot that makes it absolute.
+    name = (milvus.tls.server_name or milvus.address.host).removesuffix(".")
     context.wrap_bio(
         ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname=name
     )  # a bad name raises before there is a socket
-    reader, writer = await asyncio.open_connection(address.host, address.port, ssl=context, server_hostname=name)
+    reader, writer = await open_way(milvus.address)
     try:
+        await writer.start_tls(context, server_hostname=name)
         secured = writer.get_extra_info("ssl_object")
         if secured.selected_alpn_protocol() != "h2":
             return Handshake(fault=f"the server speaks TLS, but not HTTP/2; {NOT_GRPC}", is_tls=True)
