@@ -16,6 +16,7 @@ import pytest
 from wire import GOOD, LIST_JOBS, Answer, Call, Refusal, Wire, hang, serving, settings
 
 from exporter import errors
+from exporter.milvus import channel as channel_module
 from exporter.milvus import client as module
 from exporter.milvus.client import MilvusClient
 from exporter.milvus.pb import milvus_refresh_pb2 as pb
@@ -430,16 +431,61 @@ def test_no_time_left_is_a_deadline_and_not_a_wait_for_ever(timeout: float) -> N
     assert type(error) is errors.DeadlineExceeded
 
 
-def test_the_channel_works_on_after_a_deadline() -> None:
+@pytest.mark.parametrize("meanwhile", ["nothing", "an answer", "a refusal"])
+def test_after_a_deadline_a_connection_on_which_nothing_else_was_heard_is_left(meanwhile: str) -> None:
+    """It may be dead without anybody having said so: nothing pings it. A slow call alone is no ground to leave one."""
+
     async def run() -> int:
         async with asking({LIST_JOBS: hang}) as (client, wire):
+            late = asyncio.create_task(client.list_all_jobs(timeout=0.3))
+            if meanwhile == "an answer":
+                await client.list_databases(timeout=PATIENCE)
+            elif meanwhile == "a refusal":
+                del wire.answers["ListDatabases"]
+                with pytest.raises(errors.Unimplemented):
+                    await client.list_databases(timeout=PATIENCE)
             with pytest.raises(errors.DeadlineExceeded):
-                await client.list_all_jobs(timeout=0.05)
+                await late
             wire.answers[LIST_JOBS] = GOOD[LIST_JOBS]
             await client.list_all_jobs(timeout=PATIENCE)
             return len(wire.connections)
 
-    assert asyncio.run(run()) == 1
+    assert asyncio.run(run()) == (2 if meanwhile == "nothing" else 1)
+
+
+def test_nothing_is_sent_between_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server with gRPC's own policy hangs up after a few pings within five minutes, and a poll is lost."""
+    given: dict[str, Any] = {}
+
+    def insecure_channel(target: str, options: Any) -> Any:
+        given.update(options)
+        return real(target, options=options)
+
+    real = grpc.aio.insecure_channel
+    monkeypatch.setattr(grpc.aio, "insecure_channel", insecure_channel)
+    assert answered(list_all)
+    assert not [option for option in given if "keepalive" in option or "ping" in option]
+
+
+def test_a_connection_that_nobody_uses_is_closed_and_the_next_call_opens_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """So it is never one that a load balancer has forgotten."""
+    monkeypatch.setattr(channel_module, "_IDLE_MS", 1000)  # the least that gRPC takes
+    opened: list[Any] = []
+    real = grpc.aio.insecure_channel
+    monkeypatch.setattr(grpc.aio, "insecure_channel", lambda *a, **k: opened.append(real(*a, **k)) or opened[-1])
+
+    async def run() -> int:
+        async with asking() as (client, wire):
+            await client.list_all_jobs(timeout=PATIENCE)
+            async with asyncio.timeout(PATIENCE):
+                while (state := opened[0].get_state()) is not grpc.ChannelConnectivity.IDLE:
+                    await opened[0].wait_for_state_change(state)
+            await client.list_all_jobs(timeout=PATIENCE)
+            return len(wire.connections)
+
+    assert asyncio.run(run()) == 2
 
 
 def test_a_call_that_is_cancelled_ends_at_once_and_harms_no_other() -> None:
