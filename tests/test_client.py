@@ -172,6 +172,13 @@ def test_a_server_that_tells_fewer_creations_loses_no_collection(stamps: list[in
     assert found[1].created is None
 
 
+def test_names_without_any_ids_are_of_a_server_that_cannot_be_watched() -> None:
+    shown = pb.ShowCollectionsResponse(collection_names=["docs"])
+    error = refused(CALLS["show_collections"][1], {"ShowCollections": shown})
+    assert type(error) is errors.Unimplemented
+    assert error.detail == "ShowCollections sends names without collection ids, as milvus-lite does"
+
+
 def test_names_and_ids_that_do_not_match_are_a_bad_response_and_no_missing_collections() -> None:
     shown = pb.ShowCollectionsResponse(collection_names=["a", "b"], collection_ids=[1])
     assert refused(CALLS["show_collections"][1], {"ShowCollections": shown}).kind == "bad_response"

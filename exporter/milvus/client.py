@@ -17,6 +17,7 @@ from exporter.milvus.lenient import repaired
 from exporter.milvus.names import WholeNames
 from exporter.milvus.pb import milvus_refresh_pb2 as pb
 from exporter.milvus.pb.listing_view_pb2 import ListingView
+from exporter.milvus.records import Listed
 from exporter.milvus.status import from_status
 from exporter.model import DescribedCollection, ShownCollection
 from exporter.redaction import safe_source
@@ -57,10 +58,10 @@ class MilvusClient:
 
     async def list_all_jobs(self, *, timeout: float) -> Sequence[bytes]:
         """List the refresh jobs of all databases: the records as they came, each a copy made when it is looked at."""
-        return await self._list(pb.ListRefreshExternalCollectionJobsRequest(), timeout)
+        return (await self._list(pb.ListRefreshExternalCollectionJobsRequest(), timeout)).records
 
-    async def list_jobs(self, *, timeout: float, database: str, collection: str) -> Sequence[bytes]:
-        """List the refresh jobs of one collection by name: the records as they came.
+    async def list_jobs(self, *, timeout: float, database: str, collection: str) -> Listed:
+        """List the refresh jobs of one collection by name.
 
         ``database`` filters only together with ``collection`` (docs/milvus.md, "The calls").
         """
@@ -78,6 +79,8 @@ class MilvusClient:
         request = pb.ShowCollectionsRequest(db_name=self._names.whole(database))
         answer = await self._call("ShowCollections", request, pb.ShowCollectionsResponse, timeout)
         names, ids, created = answer.collection_names, answer.collection_ids, answer.created_utc_timestamps
+        if names and not ids:
+            raise errors.Unimplemented("ShowCollections sends names without collection ids, as milvus-lite does")
         if len(names) != len(ids):
             raise errors.BadResponse(f"{len(names)} collection names with {len(ids)} ids")
         stamps = chain(created, repeat(0))  # no ground to lose a collection for
@@ -145,12 +148,13 @@ class MilvusClient:
         answer = await self._call("Connect", request, pb.ConnectResponse, timeout)
         return str(answer.server_info.build_tags)
 
-    async def _list(self, request: pb.ListRefreshExternalCollectionJobsRequest, timeout: float) -> Sequence[bytes]:
-        status, jobs = await _off_loop(_records, await self._raw_call(_LIST_JOBS, request, timeout))
+    async def _list(self, request: pb.ListRefreshExternalCollectionJobsRequest, timeout: float) -> Listed:
+        raw = await self._raw_call(_LIST_JOBS, request, timeout)
+        status, jobs = await _off_loop(_records, raw)
         failed = from_status(status)
         if failed is not None:
             raise failed
-        return jobs
+        return Listed(jobs, len(raw))
 
     async def _call(self, method: str, request: Message, answer: type[Answer], timeout: float) -> Answer:
         raw = await self._raw_call(method, request, timeout)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from operator import attrgetter
-from typing import Final
+from typing import Final, NamedTuple
 
 from google.protobuf.message import DecodeError
 
@@ -13,6 +13,14 @@ from exporter.milvus.pb import milvus_refresh_pb2 as pb
 from exporter.model import Problem
 
 Record = pb.RefreshExternalCollectionJobInfo
+
+
+class Listed(NamedTuple):
+    """The records of one answer as they came, each a copy made when it is looked at, and how many bytes it holds."""
+
+    records: Sequence[bytes]
+    size: int
+
 
 Row = tuple[int, int, int, int, str, str, str]
 """What one record says: state, progress in percent, start and end in epoch milliseconds, reason, the collection's
