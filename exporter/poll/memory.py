@@ -14,7 +14,7 @@ from exporter.ledger import (
     is_of_this_milvus,
 )
 from exporter.milvus.decode import ListingDecoder
-from exporter.milvus.records import Record
+from exporter.milvus.records import job_ids
 from exporter.model import Collection, Job, Problem
 from exporter.poll.ask import ByName
 from exporter.poll.overview import Overview, filter_of
@@ -109,10 +109,7 @@ class PollMemory:
         self.ledger.know({entry.collection: entry.created for entry in inventory.external})
 
     def take_whole(self, listing: Sequence[bytes], now: float, monotonic: float) -> Taken | Entered:
-        """Decode a listing of everything, and enter it where its jobs' collections are beyond doubt.
-
-        Raises :class:`exporter.errors.BadResponse` for a record that cannot be decoded.
-        """
+        """Decode a listing of everything, and enter it where its jobs' collections are beyond doubt."""
         decoded = self._decoder.whole(listing, now)
         self._problems.update(decoded.problems)
         self._recognise(decoded.changed, now)
@@ -132,14 +129,14 @@ class PollMemory:
             self._begin_again(now)
         memory.milvus = address
 
-    def _recognise_part(self, job_ids: Iterable[int], now: float) -> None:
+    def _recognise_part(self, listings: Iterable[Sequence[bytes]], now: float) -> None:
         """Begin again if the memory is from another address and listings by name know nothing of it."""
         memory = self.ledger.memory
         elsewhere = memory.milvus not in ("", self._settings.milvus.address.authority)
         if (
             not self._recognised
             and elsewhere
-            and not any(id_ in memory.ended or id_ in memory.running for id_ in job_ids)
+            and not any(id_ in memory.ended or id_ in memory.running for one in listings for id_ in job_ids(one))
         ):
             self._begin_again(now)
             self._recognised, memory.milvus = True, self._settings.milvus.address.authority
@@ -162,10 +159,10 @@ class PollMemory:
         return Entered(counted, self.snapshot(now, monotonic))
 
     def enter_parts(
-        self, parts: Mapping[Collection, Sequence[Record]], known: Iterable[Collection], now: float, monotonic: float
+        self, parts: Mapping[Collection, Sequence[bytes]], known: Iterable[Collection], now: float, monotonic: float
     ) -> Entered:
         """Remember listings by name, of ``known`` those that could be had, and summarise."""
-        self._recognise_part((record.job_id for records in parts.values() for record in records), now)
+        self._recognise_part(parts.values(), now)
         board = self.ledger.board
         self.settle(ByName(parts))
         counted: list[Ended] = []
@@ -184,7 +181,7 @@ class PollMemory:
 
     def settle(self, found: ByName) -> None:
         """Settle open jobs by what listings by name have shown. Without a database that says too little for life."""
-        answers = {c: frozenset(job.job_id for job in jobs) for c, jobs in found.listed.items() if c.database}
+        answers = {c: job_ids(records) for c, records in found.listed.items() if c.database}
         answers.update(dict.fromkeys(found.gone, frozenset[int]()))
         self.ledger.move_jobs(self.attribution.answer(answers, found.hidden))
 
