@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
 import logging
 import sys
 import threading
@@ -13,6 +15,7 @@ from typing import Any
 
 import grpc
 import pytest
+from peers.watched import sockets
 from wire import GOOD, LIST_JOBS, Answer, Call, Refusal, Wire, hang, serving, settings
 
 from exporter import errors
@@ -458,6 +461,25 @@ def test_after_a_deadline_a_connection_on_which_nothing_else_was_heard_is_left(m
             return len(wire.connections)
 
     assert asyncio.run(run()) == (2 if meanwhile == "nothing" else 1)
+
+
+def test_a_connection_that_is_left_is_closed_at_once_and_not_when_garbage_is_collected() -> None:
+    async def run() -> list[int]:
+        async with asking({LIST_JOBS: hang}) as (client, _):
+            held = []
+            for _ in range(6):
+                with contextlib.suppress(errors.DeadlineExceeded):
+                    await client.list_all_jobs(timeout=0.05)
+                held.append(sockets())
+            return held
+
+    gc.collect()
+    gc.disable()
+    try:
+        held = asyncio.run(run())
+    finally:
+        gc.enable()
+    assert held[-1] <= held[0] + 2, held  # either side closes when it gets to it
 
 
 def test_nothing_is_sent_between_calls(monkeypatch: pytest.MonkeyPatch) -> None:

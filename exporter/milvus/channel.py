@@ -177,20 +177,28 @@ class Channel:
                 request, timeout=max(timeout, 0.001), metadata=metadata, wait_for_ready=False
             )
         except grpc.aio.AioRpcError as error:
-            failure = from_grpc(error.code(), error.details() or "")
-            if isinstance(failure, errors.DeadlineExceeded):
-                self._give_up_if_silent(lent, began)
-            elif isinstance(failure, errors.Unreachable | errors.TLSFailed):
-                self._give_up_if_broken(lent)
-            else:
-                lent.heard = asyncio.get_running_loop().time()
-            raise failure from None
+            code, details = error.code(), error.details() or ""
+        else:
+            lent.heard = asyncio.get_running_loop().time()
+            return answer
         finally:
             lent.calls -= 1
             if self._retired:
                 await self._close_idle()
-        lent.heard = asyncio.get_running_loop().time()
-        return answer
+        # Not with gRPC's error as its context: that holds the call, and with it the socket, until garbage is collected.
+        raise await self._failed(lent, from_grpc(code, details), began)
+
+    async def _failed(self, lent: _Open, failure: errors.MilvusError, began: float) -> errors.MilvusError:
+        """Give up a channel that has failed in a way from which it might not recover. Returns the failure."""
+        if isinstance(failure, errors.DeadlineExceeded):
+            self._give_up_if_silent(lent, began)
+        elif isinstance(failure, errors.Unreachable | errors.TLSFailed):
+            self._give_up_if_broken(lent)
+        else:
+            lent.heard = asyncio.get_running_loop().time()
+        if self._retired:
+            await self._close_idle()
+        return failure
 
     def _lend(self) -> _Open:
         """Return the channel for one call: a new one where the TLS files have changed."""
