@@ -558,6 +558,13 @@ class Player:
         elif self.page is not None:
             self.lagging = self.page.outcomes()
 
+    def rerun(self, collection: str) -> None:
+        """Run a job again, unless it was taken for failed already: what is told of it until it ends is left open."""
+        job = self.milvus.active(collection)
+        known = [model.jobs.get(job.job_id) for model in self.models] if job else []
+        if not any(each and each.settled is not None for each in known):
+            self.milvus.rerun(collection)
+
     # Comparing
 
     def compare(self, now: float, page: Page) -> None:
@@ -632,7 +639,7 @@ def _state(job: pb.RefreshExternalCollectionJobInfo) -> str:
 
 
 _MEMORY = Path("/dev/shm")  # noqa: S108  # a folder of random name is made in it; a disk makes hundreds of scripts slow
-_MILVUS = ("start", "complete", "fail", "half_fail", "reword", "rerun", "hide")
+_MILVUS = ("start", "complete", "fail", "half_fail", "reword", "hide")
 
 
 @contextmanager

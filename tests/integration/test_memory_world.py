@@ -166,28 +166,35 @@ def created(number: int, milliseconds: int) -> dict[str, Any]:
     return {"lake": {"id": 1, "collections": [collection("orders", number, created_ms=milliseconds)]}}
 
 
-@pytest.mark.parametrize("when", ["before the stop", "while it is down"])
+@pytest.mark.parametrize("when", ["before the first start", "before the stop", "while it is down"])
 def test_a_collection_created_anew_inherits_no_success(milvus: PymilvusServer, path: Path, when: str) -> None:
     """Milvus still lists the old one's job, and at the restart nobody can say which collections there are."""
     now_ms = int(time.time() * 1000)
-    milvus.set(databases=created(1000, now_ms - DAY_MS))
-    old = job(1, "orders", COMPLETED, database="lake", start_time=now_ms - 60_000, end_time=now_ms - 50_000)
+    anew = created(2000, now_ms - 600_000)
+    old = job(1, "orders", COMPLETED, database="lake", start_time=now_ms - 7_200_000, end_time=now_ms - 7_000_000)
+    left = {**old, "owner": "a collection that is gone"}  # by name Milvus lists the jobs of the collection's own id
+    if when == "before the first start":
+        milvus.set(databases=anew, jobs=[left])
+    else:
+        milvus.set(databases=created(1000, now_ms - DAY_MS))
     flags = ("--state.path", str(path), "--inventory.interval", "1s")
     with Exporter(milvus.uri, *flags) as exporter:
         exporter.until(lambda now: counts(now) == (0, 0, 0), "the counters at 0")
-        milvus.set_jobs(old)
-        exporter.until(lambda now: counts(now) == (1, 0, 0) and stamps(now)[0], "the success")
-        anew = created(2000, now_ms - 10_000)
+        if when != "before the first start":
+            milvus.set_jobs(old)
+            exporter.until(lambda now: counts(now) == (1, 0, 0) and stamps(now)[0], "the success")
         if when == "before the stop":
-            milvus.set(databases=anew)
+            milvus.set(databases=anew, jobs=[left])
             exporter.until(lambda now: stamps(now) == (None, None), "nothing of the old one is told")
+        if when != "while it is down":
+            assert stamps(exporter.next_poll()) == (None, None)
         exporter.stop()
-        milvus.set(databases=anew)
+        milvus.set(databases=anew, jobs=[left])
         milvus.set_fault("ListDatabases", status={"code": 65535, "error_code": 1, "reason": "not now"})
         exporter.start()
         seen = exporter.next_poll()
         assert seen.total("inventory_errors_total") > 0
-        if when == "before the stop":
+        if when != "while it is down":
             assert stamps(seen) == (None, None)
         milvus.clear_faults()
         exporter.until(lambda now: now.value("inventory_last_success_timestamp_seconds"), "an inventory")
