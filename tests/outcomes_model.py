@@ -1,4 +1,4 @@
-"""What the outcome metrics must say, worked out from Milvus's listings by a model that shares no code with the exporter.
+"""What the outcome metrics must say, worked out from Milvus's listings by a model without any code of the exporter.
 
 Three parts: :class:`Milvus` plays jobs on its own clock, :class:`Model` computes the metrics, and :class:`Watched` runs
 the exporter on the listings and reads its exposition. :func:`play` runs one script through all three.
@@ -27,7 +27,7 @@ from exporter.milvus.pb import milvus_refresh_pb2 as pb
 SETTLED_AFTER, CLASSED_AFTER = 20.0, 60.0
 """Seconds until a half-written failure is counted, and until it enters the counters by class as ``unknown``."""
 LONGEST_GAP = 18 * HOUR
-"""For which a job may be missing and then be listed again: less than ``server.job_retention``, steps of clocks included."""
+"""For which a job may be missing and be listed again: less than ``server.job_retention``, steps of clocks included."""
 CLASSES = {
     "": "unknown",
     "something that nobody has a name for": "unknown",
@@ -271,7 +271,7 @@ class Model:
         return {known.job.collection for known in self.jobs.values()}
 
     def unlisted_too(self) -> set[str]:
-        """Return the collections that have to be shown also while none of their jobs is listed: there is something to say."""
+        """Return the collections to be shown also while none of their jobs is listed: there is something to say."""
         return {name for name in self.collections() if any(self.outcomes(name))}
 
     def outcomes(self, collection: str) -> Outcomes:
@@ -362,7 +362,11 @@ class Page:
     def newest(self) -> dict[str, tuple[str, str]]:
         """Return id and state of each collection's newest job."""
         ids = {ls["collection"]: ls["job_id"] for n, ls, _ in self.samples if n == "last_job_info"}
-        return {ls["collection"]: (ids[ls["collection"]], ls["state"]) for n, ls, v in self.samples if n == "last_job_state" and v}
+        return {
+            ls["collection"]: (ids[ls["collection"]], ls["state"])
+            for n, ls, v in self.samples
+            if n == "last_job_state" and v
+        }
 
     def listed(self) -> Counter[tuple[str, str]]:
         """Return how many jobs of each collection are listed in each state."""
@@ -410,7 +414,7 @@ class Watched:
             inventory={"enabled": False},
             state={"path": str(self._folder / f"{self._file}.db"), "forget_after": "1y"},
         )
-        with mock.patch.object(target, "MilvusClient", lambda _: self):
+        with mock.patch.object(target, "MilvusClient", return_value=self):
             self._target = target.build(configured, self.clock)
 
     def poll(self) -> Page:
@@ -548,7 +552,7 @@ class Player:
         if 0 <= ahead < self.milvus.ahead and not any(job.active for job in self.milvus.jobs.values()):
             self.milvus.ahead, self.shifted = ahead, True
 
-    def restart(self, seconds: float = 1.3, afresh: bool = False, killed: bool = False) -> None:  # noqa: FBT001, FBT002  # a line of a script
+    def restart(self, seconds: float = 1.3, afresh: bool = False, killed: bool = False) -> None:  # a line of a script
         self.watched.restart(afresh=afresh, killed=killed)
         self.wait(seconds)
         if afresh:
@@ -627,7 +631,9 @@ class Player:
 
     def newest_faults(self, page: Page) -> list[str]:
         newest: dict[str, tuple[str, str]] = {}
-        jobs = sorted(map(pb.RefreshExternalCollectionJobInfo.FromString, self.watched.listing), key=lambda job: job.job_id)
+        jobs = sorted(
+            map(pb.RefreshExternalCollectionJobInfo.FromString, self.watched.listing), key=lambda job: job.job_id
+        )
         newest.update({job.collection_name: (str(job.job_id), _state(job)) for job in jobs})
         listed = Counter((job.collection_name, _state(job)) for job in jobs)
         found = [] if page.newest() == newest else [f"newest jobs are {page.newest()}, not {newest}"]
@@ -638,7 +644,7 @@ def _state(job: pb.RefreshExternalCollectionJobInfo) -> str:
     return pb.RefreshExternalCollectionState.Name(job.state)
 
 
-_MEMORY = Path("/dev/shm")  # noqa: S108  # a folder of random name is made in it; a disk makes hundreds of scripts slow
+_MEMORY = Path("/dev/shm")  # a folder of random name is made in it; a disk makes hundreds of scripts slow
 _MILVUS = ("start", "complete", "fail", "half_fail", "reword", "hide")
 
 
