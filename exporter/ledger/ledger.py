@@ -75,19 +75,20 @@ class Ledger:
         )
         memory.baseline_done = True
         memory.covered.clear()
-        for job_id in self._missing.overdue(self.board, now):
-            self._forget(job_id)
+        self._missing.meet(self.board, now)
+        self._forget_overdue(now)
         return counted
 
     def observe_part(
         self, collection: Collection, changed: Iterable[Placed], gone: Iterable[int], now: float
     ) -> tuple[Ended, ...]:
-        """Take the listing of one collection. A partial listing forgets nothing."""
+        """Take the listing of one collection."""
         memory = self.memory
         known = memory.baseline_done or collection in memory.covered
         counted = self._observe(changed, gone, now, counts=lambda _: known, covers=lambda c: c == collection)
         if not memory.baseline_done:
             memory.covered.add(collection)
+        self._forget_overdue(now)
         return counted
 
     def move_jobs(self, moved: Mapping[int, Collection]) -> None:
@@ -100,7 +101,8 @@ class Ledger:
                 self.memory.running[job_id] = running._replace(collection=to)
             if ended is not None and ended.collection != to:
                 former = ended.collection
-                self._accounts.move(ended, to)
+                if self._accounts.move(ended, to).stage is Stage.UNCLASSIFIED:
+                    self._unwritten.add(job_id)
             if former is not None and former != to:
                 takers.setdefault(former, set()).add(to)
         if takers:
@@ -253,6 +255,10 @@ class Ledger:
         self._accounts.count(ended)
         if ended.counted:
             self._counted.append(ended)
+
+    def _forget_overdue(self, now: float) -> None:
+        for job_id in self._missing.overdue(now):
+            self._forget(job_id)
 
     def _forget(self, job_id: int) -> None:
         """Forget an id, and keep what it has brought."""
