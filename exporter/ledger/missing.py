@@ -18,9 +18,10 @@ class Missing:
     def __init__(self, memory: Memory, retention: float) -> None:
         self._memory = memory
         self._retention = retention
-        known = (*memory.running.items(), *memory.ended.items())
-        missed = [(job_id, job.missed) for job_id, job in known if job.missed is not None]
-        self._since: dict[int, float] = dict(sorted(missed, key=lambda item: item[1]))
+        missed: dict[int, float] = {}
+        for known in (memory.running, memory.ended):
+            missed.update((job_id, job.missed) for job_id, job in known.items() if job.missed is not None)
+        self._since = dict(sorted(missed.items(), key=lambda item: item[1]))
         """By job id, the earliest first."""
         self._latest = max(self._since.values(), default=float("-inf"))
         self._met_all = False
