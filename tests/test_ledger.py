@@ -790,3 +790,28 @@ def test_a_run_time_that_was_written_later_leaves_no_bucket_below_0() -> None:
     assert min(found.duration_buckets) >= 0
     assert found.duration_sum >= 50
     assert (sum(theirs.duration_buckets), theirs.duration_sum) == (1, 3)
+
+
+def test_a_start_from_the_future_is_first_sight_also_while_no_end_is_written() -> None:
+    """No age is below 0, and the run time is known when the failure is given up on."""
+    book = ledger()
+    half = job(1, State.FAILED, start=NOON + HOUR, end=None, half_written=True)
+    for now in (NOON, NOON + 10, NOON + 30):
+        whole(book, half, now=now)
+        assert book.board.job(1)[0].start == NOON
+    assert book.memory.ended[1].job.start == NOON
+
+
+def test_a_start_from_the_future_of_a_job_without_an_end_is_first_sight() -> None:
+    book = ledger()
+    whole(book, job(1, State.IN_PROGRESS, start=NOON + HOUR), now=NOON)
+    for now in (NOON + 30, NOON + 60):
+        whole(book, job(1, State.COMPLETED, start=NOON + HOUR, end=None)._replace(end=None), now=now)
+        assert book.board.job(1)[0][4:7] == ("s3://lake/docs", NOON, NOON + 30)
+
+
+def test_what_listings_by_name_have_covered_is_forgotten_with_its_collection() -> None:
+    book = ledger(baseline_done=False)
+    part(book)
+    book.forget_collections([DOCS])
+    assert book.memory.covered == set()

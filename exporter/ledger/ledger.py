@@ -124,7 +124,10 @@ class Ledger:
 
     def forget_collections(self, collections: Iterable[Collection]) -> None:
         """Forget the outcomes of collections; their listed jobs stay for as long as Milvus lists them."""
+        collections = tuple(collections)
         self._accounts.forget(collections)
+        # An id never comes back. A name may, and has had its baseline.
+        self.memory.covered.difference_update(c for c in collections if c.collection_id)
 
     def take_forgotten(self) -> frozenset[int]:
         """Return the job ids forgotten since the last call."""

@@ -14,14 +14,13 @@ def dated(job: Job, memory: Memory, now: float) -> Job:
     taken as that moment, and the start moves with it: the run time stays what Milvus measured. Otherwise one success
     from the future would hide every failure until then.
     """
-    if not job.state.ended:
-        return _begun(job, memory, now)
     known = memory.ended.get(job.job_id)
-    if job.half_written:
-        # Once it has been taken, we know at least as much of it.
-        return job if known is None or known.stage is Stage.HALF_WRITTEN else known.job
+    if job.half_written and known is not None and known.stage is not Stage.HALF_WRITTEN:
+        return known.job  # we know at least as much of it
+    if not job.state.ended or job.half_written:
+        return _begun(job, memory, now)
     if job.end is None:
-        return job._replace(end=now if known is None else known.end)
+        return _begun(job, memory, now)._replace(end=now if known is None else known.end)
     ahead = job.end - (now if known is None or known.undated else known.seen)
     if ahead <= 0:
         return job
@@ -29,8 +28,8 @@ def dated(job: Job, memory: Memory, now: float) -> Job:
 
 
 def _begun(job: Job, memory: Memory, now: float) -> Job:
-    """Return a job that is under way. Its start stays what it was at first sight, as far as it was known then."""
-    known = memory.running.get(job.job_id)
-    first = known.start if known is not None else None
+    """Return a job without a known end. Its start stays what it was at first sight, as far as it was known then."""
+    running, ended = memory.running.get(job.job_id), memory.ended.get(job.job_id)
+    first = running.start if running is not None else ended.job.start if ended is not None else None
     start = first if first is not None else None if job.start is None else min(job.start, now)
     return job if start == job.start else job._replace(start=start)
