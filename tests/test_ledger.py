@@ -815,3 +815,21 @@ def test_what_listings_by_name_have_covered_is_forgotten_with_its_collection() -
     part(book)
     book.forget_collections([DOCS])
     assert book.memory.covered == set()
+
+
+@pytest.mark.parametrize("back", [60.0, 2 * HOUR])
+def test_a_clock_that_is_set_back_hides_no_failure_after_a_success(back: float) -> None:
+    """It says when we saw a job for as long as it has not come round; Milvus's own stamps keep their order."""
+    book = ledger()
+    whole(book, completed(1, NOON), now=NOON)
+    for now in (NOON - back + 30, NOON - back + 60):
+        whole(book, failed(2, NOON + 20), now=now)
+        assert row(book).failing
+        assert row(book).consecutive_failures == 1
+
+
+def test_a_clock_that_had_been_days_ahead_sets_no_end() -> None:
+    book = ledger()
+    whole(book, now=NOON + 300 * DAY)
+    whole(book, no_end(1, State.COMPLETED), completed(2, NOON + HOUR), now=NOON)
+    assert row(book).last_success == NOON

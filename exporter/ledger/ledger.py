@@ -10,7 +10,7 @@ from exporter.ledger.board import Board
 from exporter.ledger.memory import Memory
 from exporter.ledger.missing import Missing
 from exporter.ledger.outcomes import Ended, Outcomes, Running, Stage
-from exporter.ledger.stamps import dated
+from exporter.ledger.stamps import Sight, dated
 from exporter.ledger.unwritten import Unwritten
 from exporter.model import Collection, FailureClass, Job, Problem, State
 
@@ -40,6 +40,7 @@ class Ledger:
         self._accounts = Accounts(memory, counts)
         self._unwritten = Unwritten(memory)
         self._missing = Missing(memory, retention)
+        self._sight = Sight()
         self._rewritten: set[Collection] = set()
         """Collections with a job of which Milvus now says something else than what was taken."""
         self._counted: list[Ended] = []
@@ -174,7 +175,8 @@ class Ledger:
         for job_id in gone:
             self.board.remove(job_id)
             self._missing.add(job_id, now)
-        placed = [(dated(job, self.memory, now), collection) for job, collection in changed]
+        sight = self._sight.at(now)
+        placed = [(dated(job, self.memory, now, sight), collection) for job, collection in changed]
         fresh = [*self._arrive(placed, now, counts), *self._unwritten.given_up(now, covers)]
         for ended in sorted(fresh, key=lambda ended: ended.moment):
             self._enter(ended)
@@ -222,13 +224,13 @@ class Ledger:
             self._unwritten.add(job.job_id)
             return None
         self._unwritten.remove(job.job_id)
-        return known._replace(job=job, seen=now, stage=Stage.COUNTED, undated=False)
+        return known._replace(job=job, seen=self._sight.at(now), stage=Stage.COUNTED, undated=False)
 
     def _rewrite(self, known: Ended, job: Job, now: float) -> None:
         """Take over what Milvus has written of a job that has been taken already. No counter goes back."""
         if job == known.job:
             return
-        seen = now if known.undated else known.seen
+        seen = self._sight.at(now) if known.undated else known.seen
         self.memory.ended[job.job_id] = known = known._replace(job=job, seen=seen, undated=False)
         self._rewritten.add(known.collection)
         if known.stage is Stage.UNCLASSIFIED:
