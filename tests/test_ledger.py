@@ -833,3 +833,15 @@ def test_a_clock_that_had_been_days_ahead_sets_no_end() -> None:
     whole(book, now=NOON + 300 * DAY)
     whole(book, no_end(1, State.COMPLETED), completed(2, NOON + HOUR), now=NOON)
     assert row(book).last_success == NOON
+
+
+def test_a_half_written_failure_whose_collection_is_never_listed_again_is_counted_before_it_is_forgotten() -> None:
+    book = ledger()
+    part(book, job(1, State.FAILED, end=None, half_written=True))
+    part(book, gone=[1], now=NOON + 10)
+    part(book, at=IMAGES, now=NOON + DAY + 10)
+    part(book, at=IMAGES, now=NOON + DAY + 40)
+    book.mark_shown()
+    assert book.memory.ended == {}
+    assert (row(book).finished, row(book).failed, row(book).last_failure) == (1, 1, NOON)
+    assert by_class(book) == {FailureClass.UNKNOWN: 1}

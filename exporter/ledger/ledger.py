@@ -11,7 +11,7 @@ from exporter.ledger.memory import Memory
 from exporter.ledger.missing import Missing
 from exporter.ledger.outcomes import Ended, Outcomes, Running, Stage
 from exporter.ledger.stamps import Sight, dated
-from exporter.ledger.unwritten import Unwritten
+from exporter.ledger.unwritten import Unwritten, final
 from exporter.model import Collection, FailureClass, Job, Problem, State
 
 Placed = tuple[Job, Collection]
@@ -263,7 +263,17 @@ class Ledger:
 
     def _forget_overdue(self, now: float) -> None:
         for job_id in self._missing.overdue(now):
+            self._finish(job_id)
             self._forget(job_id)
+
+    def _finish(self, job_id: int) -> None:
+        """Count a job in full that still waits for a listing of its collection."""
+        ended = self.memory.ended.get(job_id)
+        if ended is not None and ended.stage is Stage.HALF_WRITTEN:
+            self._enter(final(ended))
+            ended = self.memory.ended[job_id]
+        if ended is not None and ended.stage is Stage.UNCLASSIFIED:
+            self._classify(ended, FailureClass.UNKNOWN)
 
     def _forget(self, job_id: int) -> None:
         """Forget an id, and keep what it has brought."""
