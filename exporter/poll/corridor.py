@@ -71,7 +71,7 @@ class Corridor:
         failure: errors.MilvusError | None = None
         snapshot = self._refused = self._left_out = None
         try:
-            counted, snapshot = await self._walk(started, begun)
+            counted, snapshot = await self._walk(begun)
             # Before it is published: a count that somebody has seen must not be taken back by a kill.
             await self._save(started)
             if self._memory.another_milvus:
@@ -129,7 +129,7 @@ class Corridor:
         else:
             self._report.state(None)
 
-    async def _walk(self, now: float, begun: float) -> Entered:
+    async def _walk(self, begun: float) -> Entered:
         """Ask, remember and summarise."""
         deadline = Deadline(self._clock, begun + self._settings.poll.timeout)
         first_pass = self._begin_first_pass()
@@ -140,7 +140,7 @@ class Corridor:
                 raise
             self._refused = refused
             deadline = await self._finish(first_pass, deadline)
-            return await self._list_parts(refused, now, begun, deadline)
+            return await self._list_parts(refused, begun, deadline)
         now = self._clock.wall()  # nothing that is listed can have ended later
         deadline = await self._finish(first_pass, deadline)
         await self._adopt()
@@ -165,7 +165,7 @@ class Corridor:
         if self._reader is not None and self._reader.latest is not self._memory.attribution.inventory:
             await _in_thread(self._memory.adopt, self._reader.latest)
 
-    async def _list_parts(self, refused: errors.MilvusError, now: float, begun: float, deadline: Deadline) -> Entered:
+    async def _list_parts(self, refused: errors.MilvusError, begun: float, deadline: Deadline) -> Entered:
         """List the known collections one by one. Raises the refusal where not one of them can be listed."""
         await self._adopt()
         known = self._known_collections()
@@ -174,6 +174,7 @@ class Corridor:
         self._next_part = (self._next_part + found.asked) % max(1, len(known))
         if not found.listed:
             raise refused
+        now = self._clock.wall()
         return await _in_thread(self._memory.enter_parts, found.listed, known, now, begun)
 
     async def _list_by_name(self, collections: Iterable[Collection], deadline: Deadline) -> ByName:
