@@ -254,7 +254,8 @@ def lists_old_jobs(server: PymilvusServer, age: str) -> list[dict[str, Any]]:
     now = int(time.time())
     ends = [(now - newest - apart * (10 - number)) * 1000 for number in range(1, 11)]
     jobs = [
-        job(500 + n, "orders", FAILED, database="lake", start_time=end - 1000, end_time=end) for n, end in enumerate(ends, 1)
+        job(500 + n, "orders", FAILED, database="lake", start_time=end - 1000, end_time=end)
+        for n, end in enumerate(ends, 1)
     ]
     server.set(databases={"lake": {"id": 1, "collections": [collection("orders", 7777)]}})
     server.set_jobs(*jobs)
@@ -268,10 +269,10 @@ def lines(exporter: Exporter, text: str) -> int:
 @pytest.mark.parametrize("age", THEIR_JOBS)
 @pytest.mark.parametrize("state", [True, False], ids=["state file", "no state file"])
 def test_another_milvus_by_reload_begins_with_a_baseline(
-    milvus: PymilvusServer, other: PymilvusServer, path: Path, tmp_path: Path, state: bool, age: str
+    milvus: PymilvusServer, other: PymilvusServer, tmp_path: Path, state: bool, age: str
 ) -> None:
     """Its old jobs are counted by nobody, its new ones are; a restart changes nothing, and the log says it once."""
-    more: dict[str, Any] = {"state": {"path": str(path)}} if state else {}
+    more: dict[str, Any] = {"state": {"path": str(tmp_path / "state.db")}} if state else {}
     milvus.set(databases=databases(lake=["orders"]))
     with Configured(tmp_path, milvus={"uri": milvus.uri}, **more) as daemon:
         daemon.until(lambda now: counts(now) == (0, 0, 0), "the counters at 0")
