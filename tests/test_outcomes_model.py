@@ -8,7 +8,8 @@ import pytest
 from builders import HOUR, NOON
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from outcomes_model import CANCELED, CLASSES, EMPTY, INDEXES, WORKER, Step, play, playing, step
+from outcomes_model import CANCELED, CLASSES, EMPTY, INDEXES, WORKER
+from outcomes_play import Step, play, playing, step
 
 from exporter.milvus.pb import milvus_refresh_pb2 as pb
 
@@ -18,7 +19,8 @@ START, COMPLETE, HALF = step("start", O), step("complete", O), step("half_fail",
 GOOD = (START, POLL, COMPLETE, POLL)
 BAD = (START, POLL, step("fail", O, EMPTY), POLL)
 WRITTEN = step("fail", O, WORKER)
-RESTART = step("restart")
+RESTART, KILL = step("restart"), step("restart", 1.3, False, True)
+GAP = step("hide", O, 8.0)
 
 
 def after(seconds: float) -> Step:
@@ -47,14 +49,10 @@ HALF_WRITTEN = {
     "its class says that it was no failure": (*BAD, START, HALF, *[POLL] * 6, step("fail", O, CANCELED), POLL),
     "runs again and completes": (START, POLL, HALF, POLL, step("rerun", O), *[POLL] * 6, COMPLETE, POLL),
     "failed polls while it waits": (START, POLL, HALF, POLL, *[FAILED_POLL] * 5, POLL, WRITTEN, POLL),
-    "an empty listing while it waits": (
-        START, POLL, HALF, POLL, NO_JOBS, POLL, POLL, POLL, NO_JOBS, POLL, WRITTEN, POLL,
-    ),
+    "an empty listing while it waits": (START, POLL, HALF, POLL, NO_JOBS, *[POLL] * 3, NO_JOBS, POLL, WRITTEN, POLL),
     "a restart while it waits": (START, POLL, HALF, POLL, POLL, RESTART, POLL, POLL, WRITTEN, POLL),
     "a long restart while it waits": (START, POLL, HALF, POLL, step("restart", 300.3), POLL, WRITTEN, POLL),
-    "a kill while it waits": (
-        START, POLL, HALF, POLL, POLL, step("restart", 1.3, False, True), *[POLL] * 3, WRITTEN, POLL,
-    ),
+    "a kill while it waits": (START, POLL, HALF, POLL, POLL, KILL, *[POLL] * 3, WRITTEN, POLL),
     "a restart between count and class": (START, POLL, HALF, *[POLL] * 6, RESTART, POLL, WRITTEN, POLL),
     "a restart before its class is given up": (START, POLL, HALF, *[POLL] * 6, step("restart", 90.1), POLL, POLL),
     "two collections at once": (
@@ -163,7 +161,7 @@ def test_a_record_that_changes_later(script: Sequence[Step]) -> None:
 CLOCKS = {
     "a success from two hours ahead, then three failures": (*GOOD, step("shift_milvus", 0.0), *BAD, *BAD, *BAD),
     "the same over restarts": (
-        *(*GOOD, step("shift_milvus", 0.0), *BAD, RESTART, *BAD, step("restart", 1.3, False, True), *BAD),
+        *(*GOOD, step("shift_milvus", 0.0), *BAD, RESTART, *BAD, KILL, *BAD),
         *(after(HOUR), *BAD, after(HOUR)),
     ),
     "the success ended before the first listing": (START, COMPLETE, POLL, step("shift_milvus", 0.0), *BAD, *BAD, *BAD),
@@ -207,17 +205,13 @@ def test_three_failures_after_a_success_from_two_hours_ahead() -> None:
 
 
 LISTINGS = {
-    "a listing that lacks a job once": (*GOOD, step("hide", O, 8.0), POLL, POLL, POLL),
-    "the same after 23 h 40 min": (
-        *BAD, after(23.5 * HOUR), step("hide", O, 8.0), POLL, POLL, step("hide", O, 8.0), POLL, POLL,
-    ),
-    "the same over a restart": (
-        *BAD, after(12 * HOUR), after(11.5 * HOUR), step("hide", O, 8.0), POLL, RESTART, POLL, POLL,
-    ),
+    "a listing that lacks a job once": (*GOOD, GAP, POLL, POLL, POLL),
+    "the same after 23 h 40 min": (*BAD, after(23.5 * HOUR), GAP, POLL, POLL, GAP, POLL, POLL),
+    "the same over a restart": (*BAD, after(12 * HOUR), after(11.5 * HOUR), GAP, POLL, RESTART, POLL, POLL),
     "an empty listing": (*GOOD, *BAD, NO_JOBS, POLL, NO_JOBS, NO_JOBS, POLL),
     "missing for half a day": (*BAD, step("hide", O, 12 * HOUR), *[after(3 * HOUR)] * 5, POLL),
     "listed for two and a half days, lacked now and then": (
-        *BAD, *([after(11 * HOUR), step("hide", O, 8.0), POLL, POLL] * 6), RESTART, POLL,
+        *BAD, *([after(11 * HOUR), GAP, POLL, POLL] * 6), RESTART, POLL,
     ),
     "forgotten by Milvus": (*GOOD, *BAD, *[after(5 * HOUR)] * 6, *BAD, POLL),
 }  # fmt: skip
@@ -240,7 +234,7 @@ RESTARTS = {
     "a first poll that fails": (START, step("fail", O, EMPTY), FAILED_POLL, POLL, POLL),
     "without the state file": (POLL, *BAD, step("restart", 1.3, True), POLL, *BAD),
     "with it, jobs end meanwhile": (POLL, START, POLL, step("fail", O, EMPTY), START, COMPLETE, RESTART, POLL, *BAD),
-    "killed": (POLL, *BAD, step("restart", 1.3, False, True), POLL, *BAD),
+    "killed": (POLL, *BAD, KILL, POLL, *BAD),
     "before the first good poll": (START, step("fail", O, EMPTY), FAILED_POLL, RESTART, POLL, POLL),
     "at a first listing with a half-written job": (START, HALF, POLL, POLL, *[POLL] * 5, WRITTEN, POLL),
     "half-written and a restart without the state file": (

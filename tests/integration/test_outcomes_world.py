@@ -103,8 +103,7 @@ def test_failures_that_milvus_writes_late(milvus: PymilvusServer, tmp_path: Path
         shown = exporter.until(lambda now: now.value("last_job_state", collection="late", **failed) == 1, "failed")
         first_seen = shown.value("poll_last_success_timestamp_seconds") or 0
         assert {counts(shown, name) for name in names} == {(1, 0, 0)}, "counted at first sight"
-        seen = exporter.next_poll()
-        assert {counts(seen, name) for name in names} == {(1, 0, 0)}, "counted after one poll more"
+        assert {counts(exporter.next_poll(), name) for name in names} == {(1, 0, 0)}, "counted after one poll more"
         world.fail("soon", EMPTY)
         world.complete("healed_soon")
         seen = exporter.until(lambda now: counts(now, "soon") == (2, 1, 1), "counted as soon as it is written")
@@ -120,8 +119,8 @@ def test_failures_that_milvus_writes_late(milvus: PymilvusServer, tmp_path: Path
         world.took_for_failed("healed")
         world.fail("late", LOST)
         world.complete("healed")
-        exporter.until(lambda now: info(now, "late") == (str(ids["late"]), "worker_error", LOST), "the reason")
         after = compare(world, exporter)
+        assert info(after, "late") == (str(ids["late"]), "worker_error", LOST)
         assert info(after, "healed") is None
         assert after.value("last_failure_timestamp_seconds", collection="healed") is None
         assert stamp(after, "last_success", "healed") > stamp(before, "last_success", "healed") + 15
@@ -130,8 +129,7 @@ def test_failures_that_milvus_writes_late(milvus: PymilvusServer, tmp_path: Path
         assert {name: logged(exporter, ids[name]) for name in names} == {
             "soon": 1, "late": 1, "healed": 0, "healed_soon": 0
         }  # fmt: skip
-        late = api(exporter, "late")
-        assert (late["newest_job"]["failure_class"], late["cause"]["failure_class"]) == ("worker_error", "worker_error")
+        assert {api(exporter, "late")[of]["failure_class"] for of in ("newest_job", "cause")} == {"worker_error"}
         assert api(exporter, "healed")["conditions"] == ["fine"]
         world.leave_out(*names)
         exporter.stop()
