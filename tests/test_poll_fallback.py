@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 
 import pytest
@@ -404,3 +405,25 @@ def test_a_job_that_ends_while_collections_are_listed_by_name_keeps_its_end(
     milvus.on_call = end
     watch.poll()
     assert watch.outcome("docs").last_success == milvus.clock.wall()  # type: ignore[union-attr]
+
+
+def test_listings_by_name_hold_no_more_than_one_listing_of_everything(
+    milvus: ScriptedMilvus, watching: Watching, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What does not fit waits for the next poll, is counted and is said once."""
+    caplog.set_level(logging.INFO, "exporter.poll")
+    places = [milvus.create(f"c{number}", source=f"s3://lake/{'x' * 400}") for number in range(6)]
+    for place in places:
+        milvus.refreshed(place)
+    watch = watching(milvus={"max_response_bytes": "1KiB"})
+    watch.poll()
+    milvus.refuse_whole = BROKEN
+    unlisted = []
+    for _ in range(3):
+        watch.poll()
+        unlisted.append({c.name for c in watch.snapshot.unlisted})
+    assert [len(names) for names in unlisted] == [4, 4, 4]
+    assert not set.intersection(*unlisted), "each has its turn"
+    assert watch.account.up
+    assert watch.account.errors["response_too_large"] == 3
+    assert len([line for line in caplog.messages if "partial" in line]) == 1

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from exporter.catalog import Attribution, Inventory, heir
 from exporter.ledger import Ended, Ledger, Memory, Recognition
 from exporter.milvus.decode import ListingDecoder
-from exporter.milvus.records import Record
+from exporter.milvus.records import job_ids
 from exporter.model import Collection, Job, Problem
 from exporter.poll.ask import ByName
 from exporter.poll.overview import Overview, filter_of
@@ -104,10 +104,7 @@ class PollMemory:
         self.ledger.know({entry.collection: entry.created for entry in inventory.external})
 
     def take_whole(self, listing: Sequence[bytes], now: float, monotonic: float) -> Taken | Entered:
-        """Decode a listing of everything, and enter it where its jobs' collections are beyond doubt.
-
-        Raises :class:`exporter.errors.BadResponse` for a record that cannot be decoded.
-        """
+        """Decode a listing of everything, and enter it where its jobs' collections are beyond doubt."""
         decoded = self._decoder.whole(listing, now)
         self._problems.update(decoded.problems)
         if not self._recognise(decoded.changed, now):
@@ -163,10 +160,10 @@ class PollMemory:
         return Entered(counted, self.snapshot(now, monotonic))
 
     def enter_parts(
-        self, parts: Mapping[Collection, Sequence[Record]], known: Iterable[Collection], now: float, monotonic: float
+        self, parts: Mapping[Collection, Sequence[bytes]], known: Iterable[Collection], now: float, monotonic: float
     ) -> Entered:
         """Remember listings by name, of ``known`` those that could be had, and summarise."""
-        self._recognise_part({record.job_id for records in parts.values() for record in records}, now)
+        self._recognise_part(frozenset().union(*map(job_ids, parts.values())), now)
         board = self.ledger.board
         self.settle(ByName(parts))
         counted: list[Ended] = []
@@ -191,7 +188,7 @@ class PollMemory:
 
     def settle(self, found: ByName) -> None:
         """Settle open jobs by what listings by name have shown. Without a database that says too little for life."""
-        answers = {c: frozenset(job.job_id for job in jobs) for c, jobs in found.listed.items() if c.database}
+        answers = {c: job_ids(records) for c, records in found.listed.items() if c.database}
         answers.update(dict.fromkeys(found.gone, frozenset[int]()))
         self.ledger.move_jobs(self.attribution.answer(answers, found.hidden))
 
