@@ -387,26 +387,6 @@ def test_a_broken_off_partial_poll_loses_nothing(milvus: ScriptedMilvus, watchin
     assert milvus.jobs[number][0].state == pb.RefreshCompleted
 
 
-def test_a_job_that_ends_while_collections_are_listed_by_name_keeps_its_end(
-    milvus: ScriptedMilvus, watching: Watching
-) -> None:
-    """No end is later than when we saw it, and that is when the listings had come, not when the poll began."""
-    docs = milvus.create("docs")
-    watch = watching()
-    watch.poll()
-    number = milvus.submit(docs)
-    milvus.refuse_whole = BROKEN
-
-    def end(call: tuple[str, ...]) -> None:
-        if call == ("list_jobs", "default", "docs"):
-            milvus.clock.turn(5)
-            milvus.complete(number)
-
-    milvus.on_call = end
-    watch.poll()
-    assert watch.outcome("docs").last_success == milvus.clock.wall()  # type: ignore[union-attr]
-
-
 def test_listings_by_name_hold_no_more_than_one_listing_of_everything(
     milvus: ScriptedMilvus, watching: Watching, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -427,3 +407,23 @@ def test_listings_by_name_hold_no_more_than_one_listing_of_everything(
     assert watch.account.up
     assert watch.account.errors["response_too_large"] == 3
     assert len([line for line in caplog.messages if "partial" in line]) == 1
+
+
+def test_a_job_that_ends_while_collections_are_listed_by_name_keeps_its_end(
+    milvus: ScriptedMilvus, watching: Watching
+) -> None:
+    """No end is later than when we saw it, and that is when the listings had come, not when the poll began."""
+    docs = milvus.create("docs")
+    watch = watching()
+    watch.poll()
+    number = milvus.submit(docs)
+    milvus.refuse_whole = BROKEN
+
+    def end(call: tuple[str, ...]) -> None:
+        if call == ("list_jobs", "default", "docs"):
+            milvus.clock.turn(5)
+            milvus.complete(number)
+
+    milvus.on_call = end
+    watch.poll()
+    assert watch.outcome("docs").last_success == milvus.clock.wall()  # type: ignore[union-attr]

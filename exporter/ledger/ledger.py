@@ -175,8 +175,7 @@ class Ledger:
         for job_id in gone:
             self.board.remove(job_id)
             self._missing.add(job_id, now)
-        listed = list(changed)
-        sight = self._sight.at(now)
+        listed, sight = list(changed), self._sight.at(now)
         placed = [(dated(job, self.memory, now, sight), collection) for job, collection in listed]
         undated = {job.job_id for job, _ in listed if job.state.ended and job.end is None}
         fresh = [*self._arrive(placed, undated, now, counts), *self._unwritten.given_up(now, covers)]
@@ -238,9 +237,8 @@ class Ledger:
         if job == known.job:
             return
         dates = known.undated and job.end != known.end
-        known = known._replace(
-            job=job, seen=self._sight.at(now) if dates else known.seen, undated=known.undated and not dates
-        )
+        seen = self._sight.at(now) if dates else known.seen
+        known = known._replace(job=job, seen=seen, undated=known.undated and not dates)
         self.memory.ended[job.job_id] = known
         self._rewritten.add(known.collection)
         if known.stage is Stage.UNCLASSIFIED:

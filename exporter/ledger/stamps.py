@@ -38,10 +38,9 @@ def dated(job: Job, memory: Memory, now: float, sight: float) -> Job:
     """
     known = memory.ended.get(job.job_id)
     if job.half_written and known is not None and known.stage is not Stage.HALF_WRITTEN:
-        return known.job  # it has been taken, so we know at least as much of it
+        return known.job  # we know at least as much of it
     if job.end is None:
-        running = memory.running.get(job.job_id)
-        job = _begun(job, known.job.start if known else running.start if running else None, sight)
+        job = _begun(job, memory, sight)
         dateless = not job.state.ended or job.half_written
         return job if dateless else job._replace(end=now if known is None else known.end)
     ahead = job.end - (sight if known is None or known.undated else known.seen)
@@ -50,7 +49,9 @@ def dated(job: Job, memory: Memory, now: float, sight: float) -> Job:
     return job._replace(end=job.end - ahead, start=None if job.start is None else job.start - ahead)
 
 
-def _begun(job: Job, first: float | None, sight: float) -> Job:
-    """Return a job whose end is not known. Its start stays what it was at ``first`` sight, if it was known then."""
+def _begun(job: Job, memory: Memory, sight: float) -> Job:
+    """Return a job without a known end. Its start stays what it was at first sight, as far as it was known then."""
+    running, ended = memory.running.get(job.job_id), memory.ended.get(job.job_id)
+    first = running.start if running is not None else ended.job.start if ended is not None else None
     start = first if first is not None else None if job.start is None else min(job.start, sight)
     return job if start == job.start else job._replace(start=start)

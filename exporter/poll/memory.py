@@ -129,12 +129,12 @@ class PollMemory:
         self.ledger.memory.milvus = address
         return True
 
-    def _recognise_part(self, job_ids: Set[int], now: float) -> None:
+    def _recognise_part(self, listed: Set[int], now: float) -> None:
         """Begin again if listings by name show that the memory is another Milvus's."""
         if self._recognition is None:
             return
         address = self._settings.milvus.address.authority
-        same = self._recognition.by_name(job_ids, self._shown_ids(self.attribution.inventory), address)
+        same = self._recognition.by_name(listed, self._shown_ids(self.attribution.inventory), address)
         if same is None:
             return
         self._recognition = None
@@ -163,7 +163,7 @@ class PollMemory:
         self, parts: Mapping[Collection, Sequence[bytes]], known: Iterable[Collection], now: float, monotonic: float
     ) -> Entered:
         """Remember listings by name, of ``known`` those that could be had, and summarise."""
-        self._recognise_part(frozenset().union(*map(job_ids, parts.values())), now)
+        self._recognise_part({job_id for records in parts.values() for job_id in job_ids(records)}, now)
         board = self.ledger.board
         self.settle(ByName(parts))
         counted: list[Ended] = []
