@@ -137,11 +137,16 @@ def test_failures_that_milvus_writes_late(milvus: PymilvusServer, tmp_path: Path
         now = compare(world, exporter)
         assert info(now, "late") == (str(ids["late"]), "worker_error", LOST)
         assert info(now, "healed") is None
-        told, healed = history(exporter, "late"), history(exporter, "healed")
-        assert (told["failure_class"], told["reason"], told["listed"]) == ("worker_error", LOST, False)
-        assert told["end_timestamp_seconds"] == pytest.approx(stamp(now, "last_failure", "late"), abs=0.01)
-        assert (healed["state"], healed["failure_class"]) == ("RefreshCompleted", None)
+        remembered(exporter, now)
         assert logged(exporter, ids["late"]) == 1
+
+
+def remembered(exporter: Exporter, now: Samples) -> None:
+    """Look into the history, which has the two jobs as Milvus told of them last."""
+    told, healed = history(exporter, "late"), history(exporter, "healed")
+    assert (told["failure_class"], told["reason"], told["listed"]) == ("worker_error", LOST, False)
+    assert told["end_timestamp_seconds"] == pytest.approx(stamp(now, "last_failure", "late"), abs=0.01)
+    assert (healed["state"], healed["failure_class"]) == ("RefreshCompleted", None)
 
 
 def test_a_success_from_two_hours_ahead_and_three_failures(milvus: PymilvusServer, tmp_path: Path) -> None:
