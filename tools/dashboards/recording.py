@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 DAY: Final = 86_400
 STEP: Final = 120
 """Seconds between two scrapes."""
+_INVENTORY: Final = 600
 _MAX_AGE: Final = 6 * 3600.0
 _SAMPLE: Final = re.compile(r"([a-z_]+)(?:\{(.*)\})? ([^ ]+)(?: #.*)?\Z")
 
@@ -88,6 +89,8 @@ async def _record(watched: Watched, now: float, seconds: int, samples: dict[str,
     try:
         while clock.now <= now:
             await target.corridor.poll()
+            if target.reader and not (clock.now - now) % _INVENTORY:
+                await target.reader.read()
             for name, labels, value in _told(target, watched, now - clock.now, now - seconds):
                 samples.setdefault(name, []).append(f"{name}{{{labels}}} {value} {clock.now:.0f}\n")
             clock.now += STEP
