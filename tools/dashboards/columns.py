@@ -43,11 +43,7 @@ LINKED: Final = tuple(
     Column(label, label, _HIDDEN) for label in (*(f"at_{name}" for name in _MAY_BE_MISSING), "job", "collection")
 )
 """What the link to a collection's page is made of; not shown."""
-WHERE: Final = (
-    _text("Cluster", "cluster", 80),
-    _text("Namespace", "namespace", 100),
-    _text("Milvus", "milvus", 95),
-)
+WHERE: Final = _text("Milvus", "where", 175)
 JOB: Final = _text("Scrape job", "job", 130)
 REASON: Final = _text(
     "Reason",
@@ -55,14 +51,14 @@ REASON: Final = _text(
     None,
     **{"custom.inspect": True, "custom.minWidth": 240, "custom.wrapText": True},
 )
-FAILURE_CLASS: Final = _text("Class", "failure_class", 125)
+FAILURE_CLASS: Final = _text("Class", "failure_class", 135)
 SOURCE: Final = _text("Source", "source", 200, **{"custom.inspect": True})
 JOB_ID: Final = _text("Job id", "job_id", 190)
 ALERT: Final = _text("Runbook", "alert", 100, links=_link("What to do", RUNBOOK), mappings=[look.READ])
 
 FILLED: Final = {"custom.cellOptions": {"type": "color-background", "mode": "basic"}}
 _IN_COLOUR: Final = {"custom.cellOptions": {"type": "color-text"}}
-TROUBLE: Final = _text("Trouble", "", 185, mappings=[look.TROUBLE], **FILLED)
+TROUBLE: Final = _text("Trouble", "", 180, mappings=[look.TROUBLE], **FILLED)
 STATE: Final = _text("Newest job", "", 100, mappings=[look.STATES], **_IN_COLOUR)
 AGE: Final = _text("Since success", "", 110, unit="s", decimals=1)
 BUDGET: Final = _text(

@@ -37,22 +37,21 @@ def _now() -> Row:
     failures = look.steps(look.CLEAR, (1, look.WARN), (promql.LIMITS.failures_in_a_row, look.BAD))
     budget = look.steps(look.CLEAR, (0.8, look.WARN), (1, look.BAD))
     cells = (
-        _number("Verdict", _VERDICT, promql.trouble_rank(), mappings=[look.VERDICT], unit="none"),
-        _number("Newest job", "The state of the newest job. Not known while polls fail.",
+        _number("Verdict", 5, _VERDICT, promql.trouble_rank(), mappings=[look.VERDICT], unit="none"),
+        _number("Newest job", 4, "The state of the newest job. Not known while polls fail.",
                 promql.state_code(), mappings=[look.STATE_NOW], unit="none"),
-        _number("Since the latest success", "Searches answer from data of then.",
+        _number("Since the latest success", 4, "Searches answer from data of then.",
                 promql.AGE, unit="s", no_value="no success known"),
-        _number("Age / limit", "How much of its max_age the data has used. From 100 % on it is older than promised.",
+        _number("Age / limit", 3, "How much of its max_age the data has used. From 100 % on it is older than promised.",
                 promql.BUDGET, unit="percentunit", thresholds=budget, no_value="no limit or no success"),
-        _number("Failures in a row", "Failed jobs since the latest success.",
+        _number("Failures in a row", 3, "Failed jobs since the latest success.",
                 promql.IN_A_ROW, unit="none", thresholds=failures, mappings=[look.NONE_IS_GOOD]),
     )  # fmt: skip
     return Row("Now", (exporter.watched(), *cells))
 
 
-def _number(title: str, description: str, expr: str, **options: Any) -> Cell:
+def _number(title: str, width: int, description: str, expr: str, **options: Any) -> Cell:
     shown = {"thresholds": look.PLAIN} | options
-    width = 5 if title == "Verdict" else 4 if title == "Newest job" else 3 if title == "Age / limit" else 4
     return Cell(stat(title, description, Query(expr, _HERE, now=True), **shown), width, 4)
 
 
@@ -60,8 +59,8 @@ def _why() -> Row:
     failure = table(
         "Latest failure",
         "The latest failure, or wait for indexes that ran out, while no later job has completed. Empty: none.",
-        (leading(of(contract.LAST_FAILURE_INFO, PLACE), *contract.LAST_FAILURE_INFO.labels),),
-        (columns.FAILURE_CLASS, columns.REASON, columns.JOB_ID, columns.SOURCE, *columns.WHERE),
+        (promql.named(leading(of(contract.LAST_FAILURE_INFO, PLACE), *contract.LAST_FAILURE_INFO.labels)),),
+        (columns.FAILURE_CLASS, columns.REASON, columns.JOB_ID, columns.SOURCE, columns.WHERE),
         sort="Class",
         no_value="No failure since the latest success",
     )
@@ -71,14 +70,14 @@ def _why() -> Row:
         "Newest jobs in the time shown, latest first",
         "Every job that was the newest one at a poll, with the reason that it had last. Jobs shorter than a poll "
         "may be missing.",
-        (f"topk by {by_job} (1, max by {promql.identity(*contract.LAST_INFO.labels)} ({last_seen})) * 1000",),
+        (promql.named(f"topk by {by_job} (1, max by {promql.identity(*contract.LAST_INFO.labels)} ({last_seen})) * 1000"),),
         (
             columns.value("A", columns.SEEN),
             columns.JOB_ID,
             columns.FAILURE_CLASS,
             columns.REASON,
             columns.SOURCE,
-            *columns.WHERE,
+            columns.WHERE,
         ),
         sort="Last seen",
         no_value="No job in this time",
@@ -88,11 +87,11 @@ def _why() -> Row:
         "The call",
         "The call that starts a refresh, in this collection's own names.",
         (promql.call(),),
-        (Column("call", "Python", {"custom.wrapText": True, "custom.inspect": True}), *columns.WHERE),
+        (Column("call", "Python", {"custom.wrapText": True, "custom.inspect": True}), columns.WHERE),
         sort="Python",
         no_value="The collection is not known",
     )
-    return Row("Why", (Cell(failure, 16, 5), Cell(again, 8, 5), Cell(jobs, 16, 7), Cell(call, 8, 7)))
+    return Row("Why", (Cell(failure, 24, 4), Cell(jobs, 24, 7), Cell(again, 9, 4), Cell(call, 15, 4)))
 
 
 def _course() -> Row:

@@ -39,21 +39,21 @@ _MOST_POINTS: Final = 720
 
 
 class Picture(NamedTuple):
-    """One picture: a dashboard, of it what is above the row ``until``, and a collection for the page of one."""
+    """One picture: a dashboard, of it what is above the row ``until``, and what is chosen there."""
 
     name: str
     dashboard: str
     until: str = ""
-    collection: str = ".*"
+    chosen: tuple[tuple[str, str], ...] = ()
     theme: str = "dark"
-    width: int = 1600
+    width: int = 1760
 
 
 PICTURES: Final = (
     Picture("dashboard-list", "milvus-refresh-list", until="History"),
     Picture("dashboard-list-light", "milvus-refresh-list", until="History", theme="light"),
     Picture("dashboard-list-rest", "milvus-refresh-list"),
-    Picture("dashboard-collection", "milvus-refresh-collection", collection="customers"),
+    Picture("dashboard-collection", "milvus-refresh-collection", chosen=(("milvus", "lakehouse"), ("collection", "inventory"))),
     Picture("dashboard-exporter", "milvus-refresh-exporter"),
 )
 
@@ -105,7 +105,7 @@ def _with_results(panel: dict[str, Any], asked: Asked, span: dict[str, float], p
     values = {"__interval": f"{step}s", "__rate_interval": f"{4 * recording.STEP + step}s", "__range": "24h"}
     results, targets = {}, []
     for target in panel.get("targets", ()):
-        expr = filled(target["expr"], collection=picture.collection, source=".*", **values)
+        expr = filled(target["expr"], **values, **dict(picture.chosen))
         results[target["refId"]] = (
             asked.now(expr, span["to"])
             if target.get("instant")
@@ -147,7 +147,7 @@ class Page:
         page.route("**/*", lambda route: self._answer(route, what))
         page.goto(_HOST)
         try:
-            page.wait_for_selector("body[data-drawn]", timeout=60_000)
+            page.wait_for_selector("body[data-drawn]", state="attached", timeout=30_000)
         except Exception as late:
             raise RuntimeError(f"not drawn: {faults}") from late
         if faults:
@@ -166,6 +166,8 @@ class Page:
             route.fulfill(content_type="text/html; charset=utf-8", body=body)
         elif path == "/page.js":
             route.fulfill(content_type="text/javascript; charset=utf-8", path=self._script)
+        elif path == "/page.css":
+            route.fulfill(content_type="text/css; charset=utf-8", path=self._script.with_suffix(".css"))
         elif icon and (self._library / "dist/public/img/icons" / icon[1]).exists():
             route.fulfill(content_type="image/svg+xml", path=self._library / "dist/public/img/icons" / icon[1])
         else:
@@ -173,7 +175,7 @@ class Page:
 
 
 _HTML: Final = """\
-<!doctype html><meta charset="utf-8"><style>body {{ margin: 0 }}</style>
+<!doctype html><meta charset="utf-8"><link rel="stylesheet" href="/page.css"><style>body {{ margin: 0 }}</style>
 <div id="root"></div><script>window.given = {given};</script><script type="module" src="/page.js"></script>
 """
 

@@ -121,17 +121,17 @@ def _targets() -> PanelBuilder:
     missing = f"{promql.EXPORTERS_MISSING}\nor on {identity()} 0 * ({promql.WATCHED})"
     shown = (
         columns.value("A", Column("", "Not watched", {"mappings": [look.UNSEEN], "custom.width": 110} | columns.FILLED)),
-        *columns.WHERE,
+        columns.WHERE,
         columns.JOB,
-        columns.value("B", Column("", "Since good poll", {"unit": "s", "decimals": 0, "mappings": [look.NO_POLL_YET]})),
-        columns.value("C", Column("", "Exporters seen", {"decimals": 0})),
-        columns.value("D", Column("", "missing", {"decimals": 0})),
+        columns.value("B", Column("", "Since good poll", {"unit": "s", "decimals": 0, "mappings": [look.NO_POLL_YET], "custom.width": 125})),
+        columns.value("C", Column("", "Exporters", {"decimals": 0, "custom.width": 85})),
+        columns.value("D", Column("", "Missing", {"decimals": 0, "custom.width": 75})),
     )
     return table(
         "Every Milvus of the last hour, missing ones first",
         "What was watched within an hour: whether it is now, by how many exporters, and how many are missing.",
         (
-            f"0 * ({promql.UNSEEN}) + 1\nor on {identity()} 0 * ({promql.WATCHED})",
+            promql.named(f"0 * ({promql.UNSEEN}) + 1\nor on {identity()} 0 * ({promql.WATCHED})"),
             promql.POLL_AGE,
             f"count by {identity()} (up{{{OURS}}} == 1)",
             missing,
@@ -155,11 +155,11 @@ def _errors() -> PanelBuilder:
     return counts(
         "Errors by kind",
         "Errors of polls, of the inventory and of the state file, and polls skipped because the one before still ran.",
-        Query(grown(contract.POLL_ERRORS, OURS), f"{{{{kind}}}} {WHERE}"),
-        Query(grown(contract.INVENTORY_ERRORS, OURS), f"inventory: {{{{kind}}}} {WHERE}"),
-        Query(grown(contract.STATE_WRITE_ERRORS, OURS), f"state file {WHERE}"),
-        Query(grown(contract.SKIPPED, OURS), f"skipped {WHERE}"),
-    )
+        Query(f"{grown(contract.POLL_ERRORS, OURS)} > 0", f"{{{{kind}}}} {WHERE}"),
+        Query(f"{grown(contract.INVENTORY_ERRORS, OURS)} > 0", f"inventory: {{{{kind}}}} {WHERE}"),
+        Query(f"{grown(contract.STATE_WRITE_ERRORS, OURS)} > 0", f"state file {WHERE}"),
+        Query(f"{grown(contract.SKIPPED, OURS)} > 0", f"skipped {WHERE}"),
+    ).no_value("no error in this time")
 
 
 def _duration() -> PanelBuilder:
@@ -187,8 +187,8 @@ def _seen() -> Row:
         "Impossible values in job records",
         "Values that Milvus sent and that cannot be, each once per job. They are repaired; many of them mean that this "
         "exporter and this Milvus do not fit together.",
-        Query(grown(contract.INVALID, OURS), f"{{{{problem}}}} {WHERE}"),
-    )
+        Query(f"{grown(contract.INVALID, OURS)} > 0", f"{{{{problem}}}} {WHERE}"),
+    ).no_value("none in this time")
     return Row("What it sees", (Cell(seen, 12, 8), Cell(problems, 12, 8)))
 
 
@@ -211,7 +211,7 @@ def _process() -> Row:
 def _versions() -> PanelBuilder:
     labels = ("version", "revision", "python_version")
     shown = (
-        *columns.WHERE,
+        columns.WHERE,
         columns.JOB,
         Column("instance", "Instance", {}),
         Column("version", "Version", {}),
@@ -224,7 +224,7 @@ def _versions() -> PanelBuilder:
     return table(
         "Exporters",
         "What runs where, and since when; the latest start first.",
-        (f"{built} * on {identity('instance')} group_left () {started} * 1000",),
+        (promql.named(f"{built} * on {identity('instance')} group_left () {started} * 1000"),),
         shown,
         sort="Started",
         no_value="No exporter seen",

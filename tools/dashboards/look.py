@@ -23,7 +23,7 @@ from grafana_foundation_sdk.models.dashboard import (
     ValueMappingResult,
 )
 
-from dashboards.promql import TROUBLES
+from dashboards.promql import OLDER_THAN_PROMISED, TROUBLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -68,14 +68,14 @@ STATES: Final = texts(
 )
 TROUBLE: Final = texts(
     *(
-        (str(len(TROUBLES) - n), text, BAD if alert == TROUBLES[0][0] else WARN)
+        (str(len(TROUBLES) - n), text, BAD if alert in OLDER_THAN_PROMISED else WARN)
         for n, (alert, text, _) in enumerate(TROUBLES)
     ),
     ("0", "Fine", GOOD),
 )
 VERDICT: Final = texts(
     *(
-        (str(len(TROUBLES) - n), text, BAD if alert == TROUBLES[0][0] else WARN)
+        (str(len(TROUBLES) - n), text, BAD if alert in OLDER_THAN_PROMISED else WARN)
         for n, (alert, text, _) in enumerate(TROUBLES)
     ),
     ("0", "Fine", CLEAR),

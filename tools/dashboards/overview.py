@@ -22,7 +22,7 @@ _STATES_OF: Final = 20
 _TO_DETAIL: Final = DynamicConfigValue(
     id_val="links", value=[{"title": "Show this collection", "url": columns.DETAIL_BY_SERIES, "targetBlank": False}]
 )
-_NAMED: Final = "{{place}} {{cluster}} {{milvus}}"
+_NAMED: Final = "{{place}} {{where}}"
 
 _FAILED: Final = (
     "Collections whose latest failure is later than their latest success: searches answer from older data. Cleared by "
@@ -91,7 +91,7 @@ def _in_trouble() -> Row:
     shown = (
         columns.value("A", columns.TROUBLE),
         columns.PLACE,
-        *columns.WHERE,
+        columns.WHERE,
         columns.REASON,
         columns.FAILURE_CLASS,
         columns.value("B", columns.STATE),
@@ -136,7 +136,7 @@ def _running() -> Row:
     ).override_by_regexp(".*", [_TO_DETAIL])
     shown = (
         columns.PLACE,
-        *columns.WHERE,
+        columns.WHERE,
         columns.value("A", columns.STATE),
         columns.value("B", columns.PROGRESS),
         columns.value("C", columns.ELAPSED),
@@ -223,7 +223,7 @@ def _freshness() -> Row:
         largest=1,
         no_value="no limit is configured",
     ).override_by_regexp(".*", [_TO_DETAIL])
-    return Row("Freshness", (Cell(ages, 12, 9), Cell(used, 6, 9), Cell(fresh_share(), 6, 9)))
+    return Row("Freshness", (Cell(ages, 10, 9), Cell(used, 7, 9), Cell(fresh_share(), 7, 9)))
 
 
 def fresh_share() -> bargauge.Panel:
@@ -233,7 +233,7 @@ def fresh_share() -> bargauge.Panel:
         "Share of time fresh",
         f"In how much of the time shown the data was within its limit; the {_MOST} worst. From the recording rules: "
         "empty where they are not loaded.",
-        Query(f"sort(bottomk({_MOST}, {chosen(fresh)}))", NAME, now=True),
+        Query(f"sort(bottomk({_MOST}, {promql.named(chosen(fresh))}))", _NAMED, now=True),
         unit="percentunit",
         thresholds=look.FRESH_SHARE,
         largest=1,
@@ -245,7 +245,7 @@ def fresh_share() -> bargauge.Panel:
 def _durations() -> Row:
     shown = (
         columns.PLACE,
-        *columns.WHERE,
+        columns.WHERE,
         columns.value("A", columns.TOOK),
         columns.value("B", columns.LONGEST),
         *columns.LINKED,

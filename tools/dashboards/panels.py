@@ -33,7 +33,7 @@ from grafana_foundation_sdk.builders import (
     text as build_text,
 )
 from grafana_foundation_sdk.models import common, heatmap, text
-from grafana_foundation_sdk.models.dashboard import DataTransformerConfig, DynamicConfigValue
+from grafana_foundation_sdk.models.dashboard import DataTransformerConfig, DynamicConfigValue, FieldColorModeId
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
 from dashboards import look
@@ -126,6 +126,7 @@ def bars(
 def lines(title: str, description: str, *queries: Query, unit: str, smallest: float | None = 0) -> timeseries.Panel:
     """Return courses over time as lines."""
     panel = _begin(timeseries.Panel(), title, description, queries)
+    panel.color_scheme(build_dashboard.FieldColor().mode(FieldColorModeId.PALETTE_CLASSIC))
     panel.unit(unit).line_width(2).fill_opacity(0).show_points(common.VisibilityMode.NEVER)
     if smallest is not None:
         panel.min(smallest)

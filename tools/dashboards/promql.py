@@ -174,17 +174,21 @@ PAST_TIMEOUT: Final = (
     f"{ELAPSED} > on {identity()} group_left () ({ours(contract.SERVER_TIMEOUT)} + {LIMITS.timeout_margin})"
 )
 
-_STALE_ALERT: Final = "MilvusExternalCollectionStale"
+_OLD: Final = "MilvusExternalCollectionStale"
+_NONE: Final = "MilvusExternalCollectionNeverRefreshed"
+OLDER_THAN_PROMISED: Final = (_OLD, _NONE)
 TROUBLES: Final = (
-    (_STALE_ALERT, "Too old: refreshes fail", f"{STALE} and {FAILED}"),
-    (_STALE_ALERT, "Too old: no refresh since", f"{STALE} unless {ACTIVE}"),
-    (_STALE_ALERT, "Too old: refresh running", STALE),
+    (_OLD, "Too old, refreshes fail", f"{STALE} and {FAILED}"),
+    (_OLD, "Too old, none started", f"{STALE} unless {ACTIVE}"),
+    (_OLD, "Too old, refresh runs", STALE),
+    (_NONE, "No success, all fail", f"({NEVER}) and {FAILED}"),
+    (_NONE, "No success, none started", f"({NEVER}) unless {ACTIVE}"),
+    (_NONE, "No success, first runs", NEVER),
     ("MilvusExternalRefreshFailingRepeatedly", "Fails again and again", REPEATEDLY),
     ("MilvusExternalRefreshPastServerTimeout", "Past Milvus's time-out", PAST_TIMEOUT),
     ("MilvusExternalRefreshFailed", "Latest refresh failed", FAILED),
     ("MilvusExternalRefreshStuck", "No progress", STUCK),
     ("MilvusExternalRefreshPendingTooLong", "Pending for long", WAITING),
-    ("MilvusExternalCollectionNeverRefreshed", "No success known", NEVER),
 )
 """Alert, text and condition of each kind of trouble, worst first. A collection shows the first that fits."""
 
@@ -221,12 +225,14 @@ def _first(expression: str) -> str:
 
 
 def named(expression: str) -> str:
-    """Add ``place``, to be read, and for links ``at_...``: each label that may be missing, or Grafana's word for all.
+    """Add ``place`` and ``where``, to be read, and for links ``at_...``: each label that may be missing, or Grafana's word for all.
 
     A label that no row has makes no field, and what is missing cannot be put into an address.
     """
     joined = f'label_join(\n{expression}\n, "place", "/", "database", "collection")'
     made = f'label_replace({joined}, "place", "$1", "place", "/(.*)")'
+    made = f'label_join({made}, "where", " ", "cluster", "namespace", "milvus")'
+    made = f'label_replace({made}, "where", "$1", "where", " *(.*?) *")'
     for label in ("cluster", "namespace", "milvus", "database"):
         # Prometheus reads two dollar signs as one.
         missing = f'label_replace({made}, "at_{label}", "$$__all", "", "")'
@@ -236,7 +242,7 @@ def named(expression: str) -> str:
 
 def call() -> str:
     """Add ``call``: the Python that refreshes a collection, in the row's own names."""
-    joined = f'label_join({place(contract.CONSECUTIVE)}, "call", ";", "database", "collection")'
+    joined = f'label_join({named(place(contract.CONSECUTIVE))}, "call", ";", "database", "collection")'
     text = "MilvusClient(uri, token=token, db_name='$1').refresh_external_collection('$2')"
     return f'label_replace({joined}, "call", "{text}", "call", "(.*);(.*)")'
 

@@ -67,7 +67,7 @@ LAKE: Final = Watched(
     replicas={"exporter-0:19540": always, "exporter-1:19540": always},
 )
 ARCHIVE: Final = Watched(
-    {"cluster": "us-2", "namespace": "archive", "job": "milvus-refresh", "milvus": "archive"},
+    {"cluster": "us-2", "namespace": "cold", "job": "milvus-refresh", "milvus": "archive"},
     seed=5,
     replicas={"exporter-0:19540": always},
 )

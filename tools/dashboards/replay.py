@@ -64,30 +64,44 @@ def replayed(
     written.write_text(recording, encoding="utf-8")
     _run(promtool, "tsdb", "create-blocks-from", "openmetrics", str(written), str(data))
     written.unlink()
-    rules = folder / "rules.yml"
-    rules.write_text(_as_records(), encoding="utf-8")
-    for _ in range(_CHAINED):
-        with _served(prometheus, data, folder) as port:
-            span = (f"--start={start:.0f}", f"--end={end:.0f}", "--eval-interval=2m", f"--output-dir={data}")
-            _run(promtool, "tsdb", "create-blocks-from", "rules", f"--url=http://127.0.0.1:{port}", *span, str(rules))
+    # What is worked out before all that it reads is there would stay.
+    for rules in (*[_records()] * _CHAINED, _alerts()):
+        _work_out(rules, f"--start={start:.0f}", f"--end={end:.0f}", data=data, folder=folder, programs=(prometheus, promtool))
     with _served(prometheus, data, folder) as port:
         yield Asked(port)
 
 
-def _as_records() -> str:
-    """Return the rules with each alert as the record ALERTS, and one interval for all."""
+def _work_out(
+    rules: list[dict[str, Any]], *span: str, data: Path, folder: Path, programs: tuple[str, str]
+) -> None:
+    prometheus, promtool = programs
+    file = folder / "rules.yml"
+    file.write_text(yaml.safe_dump({"groups": [{"name": "all", "rules": rules}]}, sort_keys=False), encoding="utf-8")
+    with _served(prometheus, data, folder) as port:
+        there = (f"--url=http://127.0.0.1:{port}", "--eval-interval=2m", f"--output-dir={data}")
+        _run(promtool, "tsdb", "create-blocks-from", "rules", *there, *span, str(file))
+
+
+def _rules() -> list[dict[str, Any]]:
     found = yaml.safe_load(RULES.read_text(encoding="utf-8"))
-    for group in found["groups"]:
-        group.pop("interval", None)
-        group["rules"] = [_as_record(rule) for rule in group["rules"]]
-    return yaml.safe_dump(found, sort_keys=False)
+    return [rule for group in found["groups"] for rule in group["rules"]]
 
 
-def _as_record(rule: dict[str, Any]) -> dict[str, Any]:
-    if "record" in rule:
-        return rule
-    labels = {"alertname": rule["alert"], "alertstate": "firing", **rule["labels"]}
-    return {"record": "ALERTS", "expr": f"({rule['expr']})\n* 0 + 1", "labels": labels}
+def _records() -> list[dict[str, Any]]:
+    return [rule for rule in _rules() if "record" in rule]
+
+
+def _alerts() -> list[dict[str, Any]]:
+    """Return each alert as the record ALERTS."""
+    return [
+        {
+            "record": "ALERTS",
+            "expr": f"({rule['expr']})\n* 0 + 1",
+            "labels": {"alertname": rule["alert"], "alertstate": "firing", **rule["labels"]},
+        }
+        for rule in _rules()
+        if "alert" in rule
+    ]
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 // One panel of a dashboard's JSON, drawn by Grafana's own components: what Grafana's panel plugins are made of.
 import React from 'react';
 import {
-  FieldConfigOptionsRegistry, FieldColorModeId, applyFieldOverrides, dataLinksOverrideProcessor,
+  FieldConfigOptionsRegistry, FieldColorModeId, applyFieldOverrides, cacheFieldDisplayNames, dataLinksOverrideProcessor,
   displayNameOverrideProcessor, getDisplayProcessor, getFieldDisplayValues, getFieldDisplayName,
   identityOverrideProcessor, valueMappingsOverrideProcessor, numberOverrideProcessor, renderTextPanelMarkdown,
   standardTransformers, standardTransformersRegistry, thresholdsOverrideProcessor, toDataFrame, transformDataFrame,
@@ -13,8 +13,9 @@ import {
 import { TableNG } from '@grafana/ui/unstable';
 import { lastValueFrom } from 'rxjs';
 
-standardTransformersRegistry.setInit(() => Object.values(standardTransformers).map((each) => (
-  { id: each.id, name: each.name, transformation: async () => each })));
+// Some have two names there.
+standardTransformersRegistry.setInit(() => [...new Map(Object.values(standardTransformers).map((each) => (
+  [each.id, { id: each.id, name: each.name, transformation: async () => each }]))).values()]);
 
 // Grafana's server registers the options of fields with the editors for them; here only the processors are needed.
 const PROCESSORS = {
@@ -41,11 +42,13 @@ export async function prepared(panel, results, surroundings) {
   const known = frames.map((frame) => toDataFrame(frame));
   const joined = panel.transformations?.length
     ? await lastValueFrom(transformDataFrame(panel.transformations, known)) : known;
-  return applyFieldOverrides({
+  const ready = applyFieldOverrides({
     data: joined, fieldConfig: panel.fieldConfig ?? { defaults: {}, overrides: [] },
     fieldConfigRegistry: registryFor(panel), replaceVariables: (text) => text, theme: surroundings.theme,
     timeZone: 'utc',
   });
+  cacheFieldDisplayNames(ready);
+  return ready;
 }
 
 // As the data source for Prometheus hands it on.
@@ -131,7 +134,7 @@ function Table({ panel, data, width, height }) {
   if (!frame?.length) return <Nothing text={panel.fieldConfig.defaults.noValue} />;
   return (
     <TableNG data={frame} width={width} height={height} noHeader={!panel.options.showHeader} timeRange={undefined}
-      cellHeight={panel.options.cellHeight} initialSortBy={panel.options.sortBy} disableSanitizeHtml={false}
+      cellHeight={panel.options.cellHeight} sortBy={panel.options.sortBy} sortByBehavior="managed" maxRowHeight={panel.options.maxRowHeight} disableSanitizeHtml={false}
       fieldConfig={panel.fieldConfig} structureRev={1} getActions={() => []} enableVirtualization={false} />
   );
 }
