@@ -51,15 +51,16 @@ REASON: Final = _text(
     None,
     **{"custom.inspect": True, "custom.minWidth": 240, "custom.wrapText": True},
 )
-FAILURE_CLASS: Final = _text("Class", "failure_class", 135)
+FAILURE_CLASS: Final = _text("Class", "failure_class", 145)
 SOURCE: Final = _text("Source", "source", 200, **{"custom.inspect": True})
 JOB_ID: Final = _text("Job id", "job_id", 190)
 ALERT: Final = _text("Runbook", "alert", 100, links=_link("What to do", RUNBOOK), mappings=[look.READ])
 
 FILLED: Final = {"custom.cellOptions": {"type": "color-background", "mode": "basic"}}
+LEFT: Final = {"custom.align": "left"}
 _IN_COLOUR: Final = {"custom.cellOptions": {"type": "color-text"}}
-TROUBLE: Final = _text("Trouble", "", 180, mappings=[look.TROUBLE], **FILLED)
-STATE: Final = _text("Newest job", "", 100, mappings=[look.STATES], **_IN_COLOUR)
+TROUBLE: Final = _text("Trouble", "", 180, mappings=[look.TROUBLE], **FILLED, **LEFT)
+STATE: Final = _text("Newest job", "", 100, mappings=[look.STATES], **_IN_COLOUR, **LEFT)
 AGE: Final = _text("Since success", "", 110, unit="s", decimals=1)
 BUDGET: Final = _text(
     "Age / limit",
@@ -72,7 +73,7 @@ BUDGET: Final = _text(
     thresholds=look.BUDGET.build(),
     **{"custom.cellOptions": {"type": "gauge", "mode": "basic", "valueDisplayMode": "text"}},
 )
-IN_A_ROW: Final = _text("In a row", "", 70, unit="none", decimals=0)
+IN_A_ROW: Final = _text("Fails in a row", "", 100, unit="none", decimals=0)
 LAST_SUCCESS: Final = _text("Last success at", "", 150, unit="dateTimeAsIsoNoDateIfToday")
 PROGRESS: Final = _text(
     "Progress",
@@ -86,7 +87,7 @@ PROGRESS: Final = _text(
     **{"custom.cellOptions": {"type": "gauge", "mode": "basic", "valueDisplayMode": "text"}},
 )
 ELAPSED: Final = _text("Runs for", "", 110, unit="s", decimals=1)
-LONGEST: Final = _text("Longest in 14 days", "", 140, unit="s", decimals=1)
+LONGEST: Final = _text("Longest in 14 days", "", 150, unit="s", decimals=1)
 TOOK: Final = _text("Last success took", "", 150, unit="s", decimals=1)
 STILL: Final = _text("No progress for", "", 125, unit="s", decimals=1)
 SEEN: Final = _text("Last seen", "", 180, unit="dateTimeAsIso")

@@ -36,6 +36,7 @@ IMAGES: Final = ROOT / "docs" / "images"
 _PAGE: Final = Path(__file__).parent / "drawn" / "page.jsx"
 _HOST: Final = "http://dashboards.invalid"
 _MOST_POINTS: Final = 720
+_NOTE: Final = "Drawn with @grafana/ui from a recorded day of the demo; no screenshot of a Grafana server"
 
 
 class Picture(NamedTuple):
@@ -94,7 +95,8 @@ def given(picture: Picture, asked: Asked, now: float) -> dict[str, Any]:
         "title": dashboard["title"],
         "panels": [_with_results(panel, asked, span, picture) for panel in shown],
         "range": span,
-        "variables": {"runbooks": "https://example.com/runbooks"},
+        "note": _NOTE,
+        "variables": {"runbooks": "https://example.com/runbooks", "source": "All"},
         "width": picture.width,
         "theme": picture.theme,
     }

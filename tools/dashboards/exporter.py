@@ -120,7 +120,7 @@ def _polls() -> Row:
 def _targets() -> PanelBuilder:
     missing = f"{promql.EXPORTERS_MISSING}\nor on {identity()} 0 * ({promql.WATCHED})"
     shown = (
-        columns.value("A", Column("", "Not watched", {"mappings": [look.UNSEEN], "custom.width": 110} | columns.FILLED)),
+        columns.value("A", Column("", "Not watched", {"mappings": [look.UNSEEN], "custom.width": 125} | columns.FILLED | columns.LEFT)),
         columns.WHERE,
         columns.JOB,
         columns.value("B", Column("", "Since good poll", {"unit": "s", "decimals": 0, "mappings": [look.NO_POLL_YET], "custom.width": 125})),

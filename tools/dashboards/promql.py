@@ -143,8 +143,8 @@ def _newest_in(*states: State) -> str:
 
 
 ACTIVE: Final = _newest_in(State.PENDING, State.IN_PROGRESS, State.UNKNOWN)
-ELAPSED: Final = f"((time() - {newest(contract.LAST_START)}) and {ACTIVE})"
-STILL: Final = f"((time() - {place(contract.LAST_CHANGE)}) and {ACTIVE})"
+ELAPSED: Final = f"((time() - max by {BY_PLACE} ({of(contract.LAST_START, ROW)})) and {ACTIVE})"
+STILL: Final = f"((time() - max by {BY_PLACE} ({of(contract.LAST_CHANGE, ROW)})) and {ACTIVE})"
 PROGRESS: Final = newest(contract.LAST_PROGRESS)
 RUNNING: Final = f"{PROGRESS} and {ACTIVE}"
 TOOK: Final = place(contract.LAST_SUCCESS_DURATION)
@@ -165,7 +165,7 @@ WAITING: Final = (
 # A job of one task shows no progress until it is done, and one that waits for indexes stays above 90 %: these
 # are compared with the longest success.
 STUCK: Final = (
-    f"(({STILL} > {LIMITS.still}) unless {WAITING})\n"
+    f"({STILL} > {LIMITS.still})\n"
     f"  and (({PROGRESS} > 0 < {LIMITS.index_wait_from})\n"
     f"    or ({ELAPSED} > {LIMITS.slow_factor} * {LONGEST_KNOWN})\n"
     f"    or ({ELAPSED} unless {LONGEST_KNOWN}))"
@@ -179,6 +179,7 @@ _NONE: Final = "MilvusExternalCollectionNeverRefreshed"
 OLDER_THAN_PROMISED: Final = (_OLD, _NONE)
 TROUBLES: Final = (
     (_OLD, "Too old, refreshes fail", f"{STALE} and {FAILED}"),
+    (_OLD, "Too old, refresh stuck", f"{STALE} and (({STUCK}) or {PAST_TIMEOUT})"),
     (_OLD, "Too old, none started", f"{STALE} unless {ACTIVE}"),
     (_OLD, "Too old, refresh runs", STALE),
     (_NONE, "No success, all fail", f"({NEVER}) and {FAILED}"),
@@ -187,8 +188,8 @@ TROUBLES: Final = (
     ("MilvusExternalRefreshFailingRepeatedly", "Fails again and again", REPEATEDLY),
     ("MilvusExternalRefreshPastServerTimeout", "Past Milvus's time-out", PAST_TIMEOUT),
     ("MilvusExternalRefreshFailed", "Latest refresh failed", FAILED),
-    ("MilvusExternalRefreshStuck", "No progress", STUCK),
     ("MilvusExternalRefreshPendingTooLong", "Pending for long", WAITING),
+    ("MilvusExternalRefreshStuck", "No progress", STUCK),
 )
 """Alert, text and condition of each kind of trouble, worst first. A collection shows the first that fits."""
 

@@ -57,16 +57,16 @@ class Asked:
 
 @contextmanager
 def replayed(
-    recording: str, start: float, end: float, folder: Path, *, prometheus: str, promtool: str
+    recording: str, start: float, end: float, folder: Path, *, prometheus: str, promtool: str, rules: bool = True
 ) -> Iterator[Asked]:
-    """Lend a Prometheus that holds the recording from ``start`` to ``end``, and what the rules make of it."""
+    """Lend a Prometheus that holds the recording from ``start`` to ``end``, and with ``rules`` what they make of it."""
     written, data = folder / "recording.txt", folder / "data"
     written.write_text(recording, encoding="utf-8")
     _run(promtool, "tsdb", "create-blocks-from", "openmetrics", str(written), str(data))
     written.unlink()
     # What is worked out before all that it reads is there would stay.
-    for rules in (*[_records()] * _CHAINED, _alerts()):
-        _work_out(rules, f"--start={start:.0f}", f"--end={end:.0f}", data=data, folder=folder, programs=(prometheus, promtool))
+    for some in (*[_records()] * _CHAINED, _alerts()) if rules else ():
+        _work_out(some, f"--start={start:.0f}", f"--end={end:.0f}", data=data, folder=folder, programs=(prometheus, promtool))
     with _served(prometheus, data, folder) as port:
         yield Asked(port)
 
