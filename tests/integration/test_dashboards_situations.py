@@ -83,6 +83,12 @@ class Situation:
         self._history.add(contract.STALE.name, when(seen, 0), **about)
         return about
 
+    def process(self, instance: str, *, scraped: Callable[[int], bool] = always) -> None:
+        """The own target of an exporter that watches several Milvus."""
+        about = {"cluster": self._cluster, "job": "milvus-refresh", "instance": instance}
+        self._history.add("up", lambda left: float(scraped(left)), **about)
+        self._history.add(contract.BUILD_INFO.name, when(scraped), **about)
+
     def of(self, about: dict[str, str], metric: contract.Metric, course: float | Course, **labels: str) -> None:
         self._history.add(metric.name, course if callable(course) else when(always, course), **about, **labels)
 
@@ -118,6 +124,30 @@ def _shard_dead(it: Situation) -> None:
 def _outage(it: Situation) -> None:
     for instance in ("e-0", "e-1"):
         it.exporter(instance, polled=lambda left: NOW - max(left, 30) * MINUTE)
+
+
+def _shards(it: Situation) -> None:
+    """Processes that watch several Milvus and have nothing of them on their own target."""
+    it.process("e-0")
+    it.process("e-1", scraped=lambda left: left > 20)
+    it.exporter("e-0", "a", job="milvus-refresh-targets")
+
+
+def _just_processes(it: Situation) -> None:
+    it.process("e-0")
+    it.process("e-1")
+
+
+def _troubled(it: Situation) -> None:
+    about = it.exporter()
+    for metric, labels in (
+        (contract.POLL_ERRORS, {"kind": "deadline"}),
+        (contract.INVENTORY_ERRORS, {"kind": "deadline"}),
+        (contract.STATE_WRITE_ERRORS, {}),
+        (contract.SKIPPED, {}),
+        (contract.INVALID, {"problem": "negative_time"}),
+    ):
+        it.of(about, metric, lambda left: 200 - left, **labels)
 
 
 def _never_polled(it: Situation) -> None:
@@ -203,6 +233,9 @@ SITUATIONS: dict[str, Callable[[Situation], None]] = {
     "gone for long": _long_gone,
     "shard dead": _shard_dead,
     "outage": _outage,
+    "shards": _shards,
+    "just processes": _just_processes,
+    "troubled": _troubled,
     "never polled": _never_polled,
     "rolled out": _rolled_out,
     "replica lost": _replica_lost,
@@ -261,6 +294,8 @@ class Shown:
         ("replica lost", 0, 1),
         ("replica cut off", 0, 0),
         ("outage", 1, 0),
+        ("shards", 0, 1),
+        ("just processes", 0, 0),
         ("never polled", 1, 0),
         ("nothing", None, None),
     ],
@@ -337,6 +372,13 @@ def test_links_have_every_label_of_their_row_and_those_that_it_lacks(asked: Aske
 def test_the_call_is_in_the_rows_own_names(asked: Asked) -> None:
     calls = {row["metric"]["collection"]: row["metric"]["call"] for row in Shown(asked, "none ever").now(DETAIL, "The call")}
     assert calls["old"] == "MilvusClient(uri, token=token, db_name='lake').refresh_external_collection('old')"
+
+
+@pytest.mark.parametrize(("panel", "refs"), [("Errors by kind", "ABCD"), ("Impossible values in job records", "A")])
+def test_errors_are_shown_where_there_are_any(asked: Asked, panel: str, refs: str) -> None:
+    for ref in refs:
+        assert Shown(asked, "troubled").course(EXPORTER, panel, ref)
+        assert not Shown(asked, "all there").course(EXPORTER, panel, ref)
 
 
 def test_no_tile_says_none_where_nothing_is_known(asked: Asked) -> None:
