@@ -14,7 +14,8 @@ from peers.parts import ROOT
 FOLDER = ROOT / "deploy" / "grafana"
 NAMES = ("milvus-refresh-list", "milvus-refresh-collection", "milvus-refresh-exporter")
 EVERYTHING = {
-    "cluster": ".*", "namespace": ".*", "job": "milvus-refresh", "milvus": ".*", "database": ".*", "collection": ".*", "source": ".*",
+    "cluster": ".*", "namespace": ".*", "job": "milvus-refresh", "milvus": ".*",
+    "database": ".*", "collection": ".*", "source": ".*",
     "__rate_interval": "15s", "__interval": "2s", "__range": "60s",
 }  # fmt: skip
 """What stands for each variable where a test does not choose. ``job`` is the one of the Prometheus that tests start."""
@@ -74,5 +75,12 @@ def filled(text: str, **values: str) -> str:
     """Put values in for variables, as Grafana does; a value that nobody gives is an error."""
     known = EVERYTHING | values
     return _VARIABLE.sub(
-        lambda match: match[0] if match[2] and match[2].isdigit() else match[0] if match[2] == "__all" else known[match[1] or match[2]], text
+        lambda match: (
+            match[0]
+            if match[2] and match[2].isdigit()
+            else match[0]
+            if match[2] == "__all"
+            else known[match[1] or match[2]]
+        ),
+        text,
     )

@@ -135,7 +135,9 @@ def test_only_what_is_bad_fills_a_tile(dashboard: dict[str, Any]) -> None:
         defaults = panel["fieldConfig"]["defaults"]
         colors = {step["color"] for step in defaults["thresholds"]["steps"]}
         colors |= {result["color"] for mapping in defaults["mappings"] for result in results(mapping)}
-        assert colors <= {bad, odd, "transparent"} | ({calm} if panel["title"] == "Not watched now" else set()), panel["title"]
+        assert colors <= {bad, odd, "transparent"} | ({calm} if panel["title"] == "Not watched now" else set()), panel[
+            "title"
+        ]
 
 
 def test_no_state_is_told_by_colour_alone(dashboard: dict[str, Any]) -> None:
@@ -318,7 +320,9 @@ def test_replicas_are_one_series_and_several_milvus_stay_apart(dashboard: dict[s
 def test_the_largest_are_chosen_once_and_not_at_each_point(dashboard: dict[str, Any]) -> None:
     """``topk`` in a course takes others at each point, and in the end everybody has been among them."""
     for target in targets(dashboard["uid"]):
-        for match in re.finditer(r"\b(?:topk|bottomk)(?: by \([^)]*\))? \((\d+), |\b(?:topk|bottomk)\((\d+), ", target.expr):
+        for match in re.finditer(
+            r"\b(?:topk|bottomk)(?: by \([^)]*\))? \((\d+), |\b(?:topk|bottomk)\((\d+), ", target.expr
+        ):
             most = int(match[1] or match[2])
             assert target.instant or most == 1 or "@ end()" in target.expr[match.end() :], target
 
@@ -376,7 +380,9 @@ def test_links_to_a_collection_are_of_the_row_and_not_of_the_selection(dashboard
 
 def test_the_dashboards_link_to_each_other_with_what_all_of_them_have(dashboard: dict[str, Any]) -> None:
     """One collection is not all of them, and the other way round."""
-    found = {url.partition("?")[0].removeprefix("/d/"): url for url in links(dashboard["links"]) if url.startswith("/d/")}
+    found = {
+        url.partition("?")[0].removeprefix("/d/"): url for url in links(dashboard["links"]) if url.startswith("/d/")
+    }
     assert found.keys() == {*NAMES} - {dashboard["uid"]}
     assert all(variables_in(url) == {"datasource", *IDENTITY} for url in found.values())
 

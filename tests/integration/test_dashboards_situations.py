@@ -1,4 +1,4 @@
-"""What the dashboards' queries say in situations that a demo does not have, on a real Prometheus with a written history.
+"""What the dashboards' queries say in situations that a demo does not have, on a Prometheus with a written history.
 
 Each situation is a cluster of its own in one history of two and a half hours, so that none sees another.
 """
@@ -7,90 +7,23 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from grafana_files import NAMES, filled, load, panels, targets
+from peers.history import BEGAN, MINUTE, NOW, Course, History, Situation
 from peers.parts import ROOT, generations, missing
 
 from exporter.metrics import contract
 
 sys.path.insert(0, str(ROOT / "tools"))
 
-from dashboards.replay import Asked, replayed  # noqa: E402 - the line above says where it is
+from dashboards.replay import Asked, replayed
 
 pytestmark = pytest.mark.real
 
-NOW = 1_790_000_000
-MINUTE = 60
-STEP = MINUTE
-BEGAN = NOW - 150 * MINUTE
 LIST, DETAIL, EXPORTER = NAMES
-Course = Callable[[int], float | None]
-"""From minutes before the end to a value; None: no sample."""
-
-
-@dataclass
-class History:
-    """Series of all situations, written as OpenMetrics."""
-
-    samples: dict[str, list[str]] = field(default_factory=dict)
-
-    def add(self, name: str, course: Course, **labels: str) -> None:
-        text = ",".join(f'{label}="{value}"' for label, value in labels.items() if value)
-        for stamp in range(BEGAN, NOW + 1, STEP):
-            value = course((NOW - stamp) // MINUTE)
-            if value is not None:
-                self.samples.setdefault(name, []).append(f"{name}{{{text}}} {value:.0f} {stamp}\n")
-
-    def text(self) -> str:
-        return "".join(f"# TYPE {name} unknown\n{''.join(lines)}" for name, lines in self.samples.items()) + "# EOF\n"
-
-
-def when(shown: Callable[[int], bool], value: float | Course = 1.0) -> Course:
-    """Return a course that is there while ``shown`` says so of the minutes that are left."""
-    return lambda left: (value(left) if callable(value) else value) if shown(left) else None
-
-
-def always(_left: int) -> bool:
-    return True
-
-
-class Situation:
-    """One cluster."""
-
-    def __init__(self, history: History, cluster: str) -> None:
-        self._history, self._cluster = history, cluster
-
-    def exporter(
-        self,
-        instance: str = "e-0",
-        milvus: str = "",
-        *,
-        scraped: Callable[[int], bool] = always,
-        target: Callable[[int], bool] = always,
-        polled: Course = lambda left: NOW - left * MINUTE,
-        job: str = "milvus-refresh",
-    ) -> dict[str, str]:
-        """An exporter's own series; returns its labels. ``target``: whether Prometheus knows of it at all."""
-        about = {"cluster": self._cluster, "job": job, "instance": instance, "milvus": milvus}
-        seen = lambda left: scraped(left) and target(left)  # noqa: E731
-        self._history.add("up", when(target, lambda left: float(scraped(left))), **about)
-        self._history.add(contract.UP.name, when(seen, lambda left: float(polled(left) == NOW - left * MINUTE)), **about)
-        self._history.add(contract.LAST_POLL_SUCCESS.name, when(seen, polled), **about)
-        self._history.add(contract.INTERVAL.name, when(seen, 30), **about)
-        self._history.add(contract.STALE.name, when(seen, 0), **about)
-        return about
-
-    def process(self, instance: str, *, scraped: Callable[[int], bool] = always) -> None:
-        """The own target of an exporter that watches several Milvus."""
-        about = {"cluster": self._cluster, "job": "milvus-refresh", "instance": instance}
-        self._history.add("up", lambda left: float(scraped(left)), **about)
-        self._history.add(contract.BUILD_INFO.name, when(scraped), **about)
-
-    def of(self, about: dict[str, str], metric: contract.Metric, course: float | Course, **labels: str) -> None:
-        self._history.add(metric.name, course if callable(course) else when(always, course), **about, **labels)
 
 
 def written() -> str:
@@ -169,7 +102,10 @@ def _replica_cut_off(it: Situation) -> None:
     """b has seen three failures and no longer sees Milvus; a sees the success since."""
     good, cut = it.exporter("e-0"), it.exporter("e-1", polled=lambda left: NOW - max(left, 30) * MINUTE)
     place = {"database": "lake", "collection": "orders"}
-    for about, in_a_row, success, state in ((good, 0, NOW - 300, "RefreshCompleted"), (cut, 3, NOW - 9000, "RefreshFailed")):
+    for about, in_a_row, success, state in (
+        (good, 0, NOW - 300, "RefreshCompleted"),
+        (cut, 3, NOW - 9000, "RefreshFailed"),
+    ):
         it.of(about, contract.CONSECUTIVE, in_a_row, **place)
         it.of(about, contract.LAST_SUCCESS, success, **place)
         it.of(about, contract.LAST_FAILURE, NOW - 2400, **place)
@@ -370,7 +306,9 @@ def test_links_have_every_label_of_their_row_and_those_that_it_lacks(asked: Aske
 
 
 def test_the_call_is_in_the_rows_own_names(asked: Asked) -> None:
-    calls = {row["metric"]["collection"]: row["metric"]["call"] for row in Shown(asked, "none ever").now(DETAIL, "The call")}
+    calls = {
+        row["metric"]["collection"]: row["metric"]["call"] for row in Shown(asked, "none ever").now(DETAIL, "The call")
+    }
     assert calls["old"] == "MilvusClient(uri, token=token, db_name='lake').refresh_external_collection('old')"
 
 

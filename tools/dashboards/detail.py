@@ -70,7 +70,11 @@ def _why() -> Row:
         "Newest jobs in the time shown, latest first",
         "Every job that was the newest one at a poll, with the reason that it had last. Jobs shorter than a poll "
         "may be missing.",
-        (promql.named(f"topk by {by_job} (1, max by {promql.identity(*contract.LAST_INFO.labels)} ({last_seen})) * 1000"),),
+        (
+            promql.named(
+                f"topk by {by_job} (1, max by {promql.identity(*contract.LAST_INFO.labels)} ({last_seen})) * 1000"
+            ),
+        ),
         (
             columns.value("A", columns.SEEN),
             columns.JOB_ID,

@@ -33,8 +33,8 @@ def watched() -> Cell:
     panel = stat(
         "Not watched now",
         "Green only while everything is there that was there an hour ago. Milvus: those that were watched within the "
-        "last hour and of which there is no fresh poll now. Exporters: targets of Prometheus that cannot be scraped, or "
-        "are fewer than an hour ago. Of what is not watched, nothing on this page is true now.",
+        "last hour and of which there is no fresh poll now. Exporters: targets that cannot be scraped, or are "
+        "fewer than an hour ago. Of what is not watched, nothing on this page is true now.",
         Query(unseen, "Milvus", now=True),
         Query(missing, "exporters", now=True),
         unit="none",
@@ -54,7 +54,7 @@ def poll_age() -> Cell:
         "of then, and running jobs are no longer shown when it is too long.",
         Query(f"max({promql.POLL_AGE})", "age", now=True),
         unit="s",
-        thresholds=look.POLL_AGE,
+        thresholds=look.PLAIN,
         mappings=[look.NO_POLL_YET],
         no_value="no exporter seen",
         no_value_color=look.BAD,
@@ -120,10 +120,18 @@ def _polls() -> Row:
 def _targets() -> PanelBuilder:
     missing = f"{promql.EXPORTERS_MISSING}\nor on {identity()} 0 * ({promql.WATCHED})"
     shown = (
-        columns.value("A", Column("", "Not watched", {"mappings": [look.UNSEEN], "custom.width": 125} | columns.FILLED | columns.LEFT)),
+        columns.value(
+            "A",
+            Column("", "Not watched", {"mappings": [look.UNSEEN], "custom.width": 125} | columns.FILLED | columns.LEFT),
+        ),
         columns.WHERE,
         columns.JOB,
-        columns.value("B", Column("", "Since good poll", {"unit": "s", "decimals": 0, "mappings": [look.NO_POLL_YET], "custom.width": 125})),
+        columns.value(
+            "B",
+            Column(
+                "", "Since good poll", {"unit": "s", "decimals": 0, "mappings": [look.NO_POLL_YET], "custom.width": 125}
+            ),
+        ),
         columns.value("C", Column("", "Exporters", {"decimals": 0, "custom.width": 85})),
         columns.value("D", Column("", "Missing", {"decimals": 0, "custom.width": 75})),
     )

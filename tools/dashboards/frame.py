@@ -8,7 +8,6 @@ from grafana_foundation_sdk.builders import dashboard as build
 from grafana_foundation_sdk.models.dashboard import DashboardLinkType, VariableOption, VariableRefresh, VariableSort
 
 from dashboards import look, promql
-from dashboards.layout import TAG
 from dashboards.panels import NAME, SOURCE
 from exporter.metrics import contract
 

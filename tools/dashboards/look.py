@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Final
 
 from grafana_foundation_sdk.builders.dashboard import ThresholdsConfig
 from grafana_foundation_sdk.models.dashboard import (
-    DynamicConfigValue,
     DashboardRangeMapOptions,
     DashboardRegexMapOptions,
     DashboardSpecialValueMapOptions,
+    DynamicConfigValue,
     RangeMap,
     RegexMap,
     SpecialValueMap,
@@ -56,7 +56,9 @@ def above(start: float, text: str, color: str) -> RangeMap:
 
 def nothing(text: str, color: str) -> SpecialValueMap:
     """Return a mapping of no value at all: what a tile shows where a query finds nothing."""
-    return SpecialValueMap(DashboardSpecialValueMapOptions(SpecialValueMatch.NULL, ValueMappingResult(text=text, color=color)))
+    return SpecialValueMap(
+        DashboardSpecialValueMapOptions(SpecialValueMatch.NULL, ValueMappingResult(text=text, color=color))
+    )
 
 
 STATES: Final = texts(
@@ -103,7 +105,6 @@ def steps(first: str, *more: tuple[float, str]) -> ThresholdsConfig:
 
 ANY_IS_BAD: Final = steps(CLEAR, (1, BAD))
 ANY_IS_ODD: Final = steps(CLEAR, (1, WARN))
-POLL_AGE: Final = steps(CLEAR, (120, WARN), (600, BAD))
 BUDGET: Final = steps(BUSY, (0.8, WARN), (1, BAD))
 FRESH_SHARE: Final = steps(BAD, (0.95, WARN), (0.99, BUSY))
 PROGRESS: Final = steps(BUSY)

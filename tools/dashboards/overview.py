@@ -33,7 +33,10 @@ _OVERDUE: Final = (
     "which no success is known. Searches answer from data older than promised, or from none."
 )
 _RUNNING: Final = "Collections whose newest job is pending or in progress. Not known while polls fail."
-_FIRING: Final = "Alerts of the shipped rules that fire now, in all databases; those of severity info are left out."
+_FIRING: Final = (
+    "Alerts of the shipped rules that fire now, in all databases; those of severity info are left out. Not known: no "
+    "rule has a result. Are they loaded?"
+)
 
 
 def text(runbooks: str = frame.RUNBOOKS, address: str = frame.EXPORTER) -> str:
@@ -77,7 +80,7 @@ def _alerts() -> Cell:
         unit="none",
         thresholds=look.ANY_IS_ODD,
         mappings=[look.NONE_IS_GOOD],
-        no_value="no rules loaded",
+        no_value="not known",
         no_value_color=look.WARN,
     )
     return Cell(panel.override_by_query("A", [_thresholds_of_bad()]), 4, 4)
@@ -117,7 +120,7 @@ def _in_trouble() -> Row:
         queries,
         shown,
         sort="Trouble",
-        no_value="No collection is in trouble, as far as the row above can be trusted",
+        no_value="None known; trust this only while nothing above is missing",
         only_above_zero="Value #A",
     )
     return Row("In trouble", (Cell(panel, 24, 11),))
@@ -132,7 +135,7 @@ def _running() -> Row:
         unit="percentunit",
         thresholds=look.PROGRESS,
         largest=1,
-        no_value="nothing is running",
+        no_value="none known",
     ).override_by_regexp(".*", [_TO_DETAIL])
     shown = (
         columns.PLACE,
@@ -159,7 +162,7 @@ def _running() -> Row:
         queries,
         shown,
         sort="Runs for",
-        no_value="Nothing is running",
+        no_value="None known",
     )
     return Row("Running", (Cell(progress, 8, 7), Cell(jobs, 16, 7)))
 

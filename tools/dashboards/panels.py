@@ -97,7 +97,9 @@ def stat(
 ) -> build_stat.Panel:
     """Return one number, or a few; the ground is coloured where it is bad."""
     panel = _begin(build_stat.Panel(), title, description, queries)
-    panel.unit(unit).thresholds(thresholds).mappings([*mappings, look.nothing(no_value, no_value_color)]).no_value(no_value)
+    panel.unit(unit).thresholds(thresholds).mappings([*mappings, look.nothing(no_value, no_value_color)]).no_value(
+        no_value
+    )
     panel.color_mode(common.BigValueColorMode.BACKGROUND_SOLID).graph_mode(common.BigValueGraphMode.NONE)
     panel.reduce_options(build_common.ReduceDataOptions().calcs(["lastNotNull"]).fields("").values(False))
     return panel.text_mode(common.BigValueTextMode.AUTO).justify_mode(common.BigValueJustifyMode.CENTER)

@@ -60,9 +60,7 @@ def ours(metric: Metric) -> str:
 def leading(value: str, *keep: str) -> str:
     """Return what the replica with the newest good poll says, for each Milvus and the labels to be kept."""
     polled = of(contract.LAST_POLL_SUCCESS, OURS)
-    newest = (
-        f"max by {identity('instance')} ({polled}) == on {identity()} group_left () max by {identity()} ({polled})"
-    )
+    newest = f"max by {identity('instance')} ({polled}) == on {identity()} group_left () max by {identity()} ({polled})"
     return f"max by {identity(*keep)} (\n  {value}\n  and on {identity('instance')} ({newest})\n)"
 
 
@@ -159,9 +157,7 @@ def state_code() -> str:
     return leading("(" + "\n    or ".join(arms) + ")", *_COLLECTION)
 
 
-WAITING: Final = (
-    f"(({ELAPSED} > {LIMITS.pending}\n  and {_newest_in(State.PENDING)})\n  unless {PROGRESS} > 0)"
-)
+WAITING: Final = f"(({ELAPSED} > {LIMITS.pending}\n  and {_newest_in(State.PENDING)})\n  unless {PROGRESS} > 0)"
 # A job of one task shows no progress until it is done, and one that waits for indexes stays above 90 %: these
 # are compared with the longest success.
 STUCK: Final = (
@@ -226,7 +222,7 @@ def _first(expression: str) -> str:
 
 
 def named(expression: str) -> str:
-    """Add ``place`` and ``where``, to be read, and for links ``at_...``: each label that may be missing, or Grafana's word for all.
+    """Add ``place`` and ``where``, to be read, and for links ``at_...``: a label that may be missing, or all of them.
 
     A label that no row has makes no field, and what is missing cannot be put into an address.
     """
@@ -257,17 +253,14 @@ WATCHED: Final = (
     f'or group by {identity()} (last_over_time(up{{{OURS}, milvus!=""}}{_HOUR}))'
 )
 """Every Milvus that was watched within an hour, also one whose target is gone."""
-POLL_AGE: Final = (
-    f"(time() - max by {identity()} (last_over_time({of(contract.LAST_POLL_SUCCESS, OURS)}{_HOUR})))"
-)
+POLL_AGE: Final = f"(time() - max by {identity()} (last_over_time({of(contract.LAST_POLL_SUCCESS, OURS)}{_HOUR})))"
 """Time since the newest good poll of each Milvus, also while nobody can be asked."""
 _POLL_LIMIT: Final = (
     f"clamp_min({LIMITS.missed_polls} * max by {identity()} (last_over_time({of(contract.INTERVAL, OURS)}{_HOUR})), "
     f"{LIMITS.outdated_floor})"
 )
 UNSEEN: Final = (
-    f"({WATCHED})\nunless on {identity()}\n"
-    f"({POLL_AGE} <= {_POLL_LIMIT} and on {identity()} {of(contract.UP, OURS)})"
+    f"({WATCHED})\nunless on {identity()}\n({POLL_AGE} <= {_POLL_LIMIT} and on {identity()} {of(contract.UP, OURS)})"
 )
 """Every Milvus of :data:`WATCHED` that has no fresh poll now."""
 EXPORTERS_MISSING: Final = (

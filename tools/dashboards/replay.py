@@ -4,6 +4,7 @@ Alerts are worked out the same way, as records with the name that Prometheus its
 before they fire is left out.
 """
 
+# ruff: noqa: S310, S603 - a developer's own programs, and one of them by its address
 from __future__ import annotations
 
 import json
@@ -66,14 +67,14 @@ def replayed(
     written.unlink()
     # What is worked out before all that it reads is there would stay.
     for some in (*[_records()] * _CHAINED, _alerts()) if rules else ():
-        _work_out(some, f"--start={start:.0f}", f"--end={end:.0f}", data=data, folder=folder, programs=(prometheus, promtool))
+        _work_out(
+            some, f"--start={start:.0f}", f"--end={end:.0f}", data=data, folder=folder, programs=(prometheus, promtool)
+        )
     with _served(prometheus, data, folder) as port:
         yield Asked(port)
 
 
-def _work_out(
-    rules: list[dict[str, Any]], *span: str, data: Path, folder: Path, programs: tuple[str, str]
-) -> None:
+def _work_out(rules: list[dict[str, Any]], *span: str, data: Path, folder: Path, programs: tuple[str, str]) -> None:
     prometheus, promtool = programs
     file = folder / "rules.yml"
     file.write_text(yaml.safe_dump({"groups": [{"name": "all", "rules": rules}]}, sort_keys=False), encoding="utf-8")
@@ -111,7 +112,11 @@ def _served(prometheus: str, data: Path, folder: Path) -> Iterator[int]:
         port = int(probe.getsockname()[1])
     config = folder / "prometheus.yml"
     config.write_text("{}\n", encoding="utf-8")
-    here = [f"--storage.tsdb.path={data}", f"--web.listen-address=127.0.0.1:{port}", "--storage.tsdb.retention.time=10y"]
+    here = [
+        f"--storage.tsdb.path={data}",
+        f"--web.listen-address=127.0.0.1:{port}",
+        "--storage.tsdb.retention.time=10y",
+    ]
     with (folder / "prometheus.log").open("ab") as log:
         process = subprocess.Popen([prometheus, f"--config.file={config}", *here], stdout=log, stderr=log)
     try:

@@ -13,16 +13,17 @@ const surroundings = { theme, range, variables, timeRange: {
 
 function Grid({ drawn }) {
   const column = (width - GAP) / 24;
+  const top = Math.min(...drawn.map(({ panel }) => panel.gridPos.y));
   const bottom = Math.max(...drawn.map(({ panel }) => panel.gridPos.y + panel.gridPos.h));
   return (
     <ThemeContext.Provider value={theme}>
       <GlobalStyles />
-      <div id="grid" style={{ position: 'relative', width, height: bottom * (CELL + GAP) + 48 }}>
+      <div id="grid" style={{ position: 'relative', width, height: (bottom - top) * (CELL + GAP) + 48 }}>
         <div style={{ padding: '10px 8px', fontSize: 16 }}>{title}
           <span style={{ float: 'right', fontSize: 12, opacity: 0.7 }}>{note}</span></div>
         {drawn.map(({ panel, data }) => {
           const { x, y, w, h } = panel.gridPos;
-          const box = { position: 'absolute', left: GAP + x * column, top: 48 + y * (CELL + GAP) };
+          const box = { position: 'absolute', left: GAP + x * column, top: 48 + (y - top) * (CELL + GAP) };
           const [wide, high] = [w * column - GAP, h * (CELL + GAP) - GAP];
           return panel.type === 'row'
             ? <div key={panel.id} style={{ ...box, fontSize: 15, paddingTop: 6 }}>{`⌄ ${panel.title.replace(/\$(\w+)/g, (whole, name) => variables[name] ?? whole)}`}</div>
