@@ -35,7 +35,7 @@ _OVERDUE: Final = (
 _RUNNING: Final = "Collections whose newest job is pending or in progress. Not known while polls fail."
 _FIRING: Final = (
     "Alerts of the shipped rules that fire now, in all databases; those of severity info are left out. Not known: no "
-    "rule has a result. Are they loaded?"
+    "rule has a result; look whether they are loaded."
 )
 
 
