@@ -99,13 +99,13 @@ def _replayed(told: str, now: float, folder: Path) -> Iterator[Asked]:
         yield asked
 
 
-def given(picture: Picture, asked: Asked, now: float) -> dict[str, Any]:
+def given(picture: Picture, asked: Asked, now: float, seconds: int = recording.DAY) -> dict[str, Any]:
     """Return what the page draws from: panels with the results of their queries."""
     dashboard = load(picture.dashboard)
     titles = [panel["title"] for panel in dashboard["panels"]]
     first, until = (titles.index(row) if row else None for row in (picture.first, picture.until))
     shown = dashboard["panels"][first:until]
-    span = {"from": now - recording.DAY, "to": now}
+    span = {"from": now - seconds, "to": now}
     return {
         "title": dashboard["title"],
         "panels": [_with_results(panel, asked, span, picture) for panel in shown],
@@ -160,6 +160,15 @@ class Page:
 
     def shoot(self, browser: Any, what: dict[str, Any], to: Path) -> None:
         """Draw ``what`` and take a picture of all of it. Raises RuntimeError where the page has failed."""
+        with self.drawn(browser, what) as page:
+            height = page.evaluate("document.getElementById('grid').offsetHeight")
+            page.set_viewport_size({"width": what["width"] + 8, "height": height})
+            page.wait_for_timeout(500)
+            page.screenshot(path=str(to), full_page=True)
+
+    @contextmanager
+    def drawn(self, browser: Any, what: dict[str, Any]) -> Iterator[Any]:
+        """Lend the page with ``what`` on it. Raises RuntimeError where it has failed."""
         page = browser.new_page(viewport={"width": what["width"] + 8, "height": 1000}, color_scheme=what["theme"])
         faults: list[str] = []
         page.on("pageerror", lambda error: faults.append(str(error)))
@@ -170,11 +179,8 @@ class Page:
         except Exception as late:
             raise RuntimeError(f"not drawn: {faults}") from late
         if faults:
-            raise RuntimeError(f"{to.name}: {faults}")
-        height = page.evaluate("document.getElementById('grid').offsetHeight")
-        page.set_viewport_size({"width": what["width"] + 8, "height": height})
-        page.wait_for_timeout(500)
-        page.screenshot(path=str(to), full_page=True)
+            raise RuntimeError(f"drawn with faults: {faults}")
+        yield page
         page.close()
 
     def _answer(self, route: Any, what: dict[str, Any]) -> None:
