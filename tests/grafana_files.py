@@ -12,7 +12,7 @@ from typing import Any
 from peers.parts import ROOT
 
 FOLDER = ROOT / "deploy" / "grafana"
-NAMES = ("milvus-refresh-list", "milvus-refresh-collection", "milvus-refresh-exporter")
+NAMES = ("milvus-refresh-list", "milvus-refresh-collection", "milvus-refresh-health")
 EVERYTHING = {
     "cluster": ".*", "namespace": ".*", "job": "milvus-refresh", "milvus": ".*",
     "database": ".*", "collection": ".*", "source": ".*",

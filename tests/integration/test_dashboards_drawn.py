@@ -93,7 +93,7 @@ def test_who_is_woken_up_reads_what_is_wrong_and_why(told: Any) -> None:
     text = told(LIST, "eu")
     assert "Older than promised 1 " in text
     assert (
-        "Too old, refreshes fail sales/orders eu lake Access Denied: <b>s3</b> access_denied Failed 2 hours 200%"
+        "Too old, refreshes fail sales/orders eu lake Access Denied: <b>s3</b> access_denied Failed 2.0 hours 200%"
         in text
     )
     assert "sales/items eu lake - " not in text, "it is fine"

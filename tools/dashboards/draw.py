@@ -62,7 +62,7 @@ PICTURES: Final = (
         "milvus-refresh-collection",
         chosen=(("milvus", "lakehouse"), ("collection", "inventory")),
     ),
-    Picture("dashboard-exporter", "milvus-refresh-exporter"),
+    Picture("dashboard-exporter", "milvus-refresh-health"),
 )
 
 

@@ -10,7 +10,7 @@ from dashboards.panels import WHERE, Column, PanelBuilder, Query, counts, lines,
 from dashboards.promql import EXPORTERS, OURS, count, counted, grown, identity, leading, of, ours
 from exporter.metrics import contract
 
-UID: Final = "milvus-refresh-exporter"
+UID: Final = "milvus-refresh-health"
 TITLE: Final = "Milvus / External collection refresh / Exporter"
 _WHO: Final = "{{cluster}} {{job}} {{milvus}} {{instance}}"
 

@@ -19,7 +19,7 @@ EXPORTER: Final = "http://localhost:19540"
 DASHBOARDS: Final = {
     "milvus-refresh-list": "All collections",
     "milvus-refresh-collection": "One collection",
-    "milvus-refresh-exporter": "Exporter",
+    "milvus-refresh-health": "Exporter",
 }
 """uid and what links call it."""
 _YES: Final = True  # the SDK takes its switches by position
