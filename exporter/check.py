@@ -2,44 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
+import contextlib
 import os
-import socket
-from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
-from enum import Enum
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from exporter import errors
+from exporter.catalog.visibility import GRANT, is_missing, look, told
 from exporter.ledger import look_at_state
 from exporter.milvus.client import MilvusClient
-from exporter.milvus.handshake import NOT_GRPC, handshake
+from exporter.milvus.handshake import NOT_GRPC
+from exporter.milvus.records import parsed
+from exporter.reach import Step, Verdict, reach
 
 if TYPE_CHECKING:
-    from exporter.config import MilvusAddress, Settings
-
-
-class Verdict(Enum):
-    """How a step ended; the value is what is printed."""
-
-    OK = "ok"
-    WARN = "warn"
-    FAIL = "FAIL"
-    SKIP = "skip"
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One line of the report."""
-
-    name: str
-    verdict: Verdict
-    text: str
-    target: str = ""
-
-    def __str__(self) -> str:
-        target = f"{self.target}: " if self.target else ""
-        return f"{self.verdict.value:<5} {target}{self.name:<16} {self.text}"
+    from exporter.config import Settings
 
 
 # A refined error stands before the one that it refines.
@@ -58,7 +35,6 @@ _REMEDIES: Final[dict[type[errors.MilvusError], str]] = {
     "milvus.uri",
     errors.ServerFault: "look into Milvus's log",
 }
-_GRANTS: Final = "grant ListDatabases, ShowCollections and DescribeCollection (docs/milvus.md, Privileges)"
 _LONGEST_VERSION: Final = 80
 
 
@@ -69,7 +45,7 @@ async def check(settings: Settings, show: Callable[[Step], None]) -> bool:
     if state is not None:
         show(state)
     good = state is None or state.verdict is not Verdict.FAIL
-    for step in _reach(settings):
+    for step in reach(settings):
         line = await step
         show(line)
         if line.verdict is Verdict.FAIL:
@@ -89,13 +65,14 @@ async def _ask(client: MilvusClient, settings: Settings, show: Callable[[Step], 
         show(Step("milvus", Verdict.SKIP, "not asked any further"))
         return False
     show(await _version(client, settings))
-    refresh_api = await _refresh_api(client, settings)
+    refresh_api, names = await _refresh_api(client, settings)
     show(refresh_api)
-    inventory, databases = await _inventory(client, settings)
+    inventory, databases = await _inventory(client, settings, names)
     show(inventory)
-    for line in _filters(settings, databases):
-        show(line)
-    return refresh_api.verdict is not Verdict.FAIL
+    filters = await _filters(client, settings, databases)
+    if filters is not None:
+        show(filters)
+    return Verdict.FAIL not in (refresh_api.verdict, filters.verdict if filters else None)
 
 
 def _state_file(settings: Settings) -> Step | None:
@@ -118,76 +95,6 @@ def _state_file(settings: Settings) -> Step | None:
     return Step("state file", Verdict.OK, f"{path} remembers {_count(len(memory.outcomes), 'collection')}")
 
 
-def _reach(settings: Settings) -> Iterator[Awaitable[Step]]:
-    address, timeout = settings.milvus.address, settings.poll.timeout
-    if address.path:
-        yield _connect_unix(address.path, timeout)
-        return
-    yield _resolve(address.host, timeout)
-    yield _connect(address, timeout)
-    if address.tls:
-        yield _handshake(settings)
-
-
-async def _resolve(host: str, timeout: float) -> Step:
-    try:
-        async with asyncio.timeout(timeout):
-            found = await _addresses(host)
-    except (OSError, UnicodeError) as error:
-        # UnicodeError: a part of the name is empty or longer than the 63 characters that DNS has.
-        why = "no valid name" if isinstance(error, UnicodeError) else _why(error)
-        return Step("name resolution", Verdict.FAIL, f"{host}: {why}; correct the host in milvus.uri, or DNS")
-    said = "is an address" if found == [host] else f"is {', '.join(found)}"
-    return Step("name resolution", Verdict.OK, f"{host} {said}")
-
-
-async def _addresses(host: str) -> list[str]:
-    found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
-
-
-async def _connect(address: MilvusAddress, timeout: float) -> Step:
-    refusals: dict[str, None] = {}
-    # One after the other: asyncio tells of several only that none has worked.
-    for each in await _addresses(address.host):
-        try:
-            async with asyncio.timeout(timeout):
-                _, writer = await asyncio.open_connection(each, address.port)
-        except OSError as error:
-            refusals[_why(error)] = None
-            continue
-        writer.transport.abort()
-        return Step("tcp", Verdict.OK, f"{address.authority} accepts connections")
-    remedy = "start Milvus, open the way to it, or correct milvus.uri"
-    return Step("tcp", Verdict.FAIL, f"{address.authority}: {', '.join(refusals)}; {remedy}")
-
-
-async def _connect_unix(path: str, timeout: float) -> Step:
-    try:
-        async with asyncio.timeout(timeout):
-            _, writer = await asyncio.open_unix_connection(path)
-    except OSError as error:
-        return Step("unix socket", Verdict.FAIL, f"{path}: {_why(error)}; start Milvus, or correct milvus.uri")
-    writer.transport.abort()
-    return Step("unix socket", Verdict.OK, f"{path} accepts connections")
-
-
-def _why(error: OSError) -> str:
-    if isinstance(error, socket.gaierror) or not error.errno:
-        return error.strerror or "no answer in time"
-    return os.strerror(error.errno)
-
-
-async def _handshake(settings: Settings) -> Step:
-    try:
-        made = await handshake(settings.milvus, settings.poll.timeout)
-    except errors.TLSFilesUnusable as error:
-        return _failed("tls", error)
-    if made.fault:
-        return Step("tls", Verdict.FAIL, made.fault)
-    return Step("tls", Verdict.OK, f"{made.version}, certificate accepted")
-
-
 async def _credentials(client: MilvusClient, settings: Settings) -> Step:
     try:
         await client.connect(timeout=settings.poll.timeout)
@@ -202,10 +109,11 @@ async def _credentials(client: MilvusClient, settings: Settings) -> Step:
         # The daemon itself never calls Connect, so this alone keeps it from nothing.
         return Step("credentials", Verdict.WARN, f"not tried: {_said(error)}")
     except errors.MilvusError as error:
-        return _failed("credentials", error)
-    given = settings.milvus.credentials
-    none = given.token is None and given.user is None
-    return Step("credentials", Verdict.OK, "none set and none asked for" if none else "accepted")
+        missing = isinstance(error, errors.Unauthenticated) and not settings.milvus.credentials.given
+        said = f"missing: Milvus asks for them and none are set. {error.detail}" if missing else _said(error)
+        return Step("credentials", Verdict.FAIL, f"{said}; {_remedy(error)}")
+    given = settings.milvus.credentials.given
+    return Step("credentials", Verdict.OK, "accepted" if given else "none set and none asked for")
 
 
 async def _version(client: MilvusClient, settings: Settings) -> Step:
@@ -217,58 +125,64 @@ async def _version(client: MilvusClient, settings: Settings) -> Step:
     return Step("server version", Verdict.OK, shown or "not told")
 
 
-async def _refresh_api(client: MilvusClient, settings: Settings) -> Step:
+async def _refresh_api(client: MilvusClient, settings: Settings) -> tuple[Step, frozenset[str] | None]:
+    """List the jobs. Returns the names of their collections too, None where they could not be listed."""
     try:
         jobs = await client.list_all_jobs(timeout=settings.poll.timeout)
+        names = frozenset(record.collection_name for raw in jobs if (record := parsed(raw, [])))
     except errors.ServerFault as error:
         if error.may_be_one_broken_job:
             instead = "until this is over each poll lists the known collections one by one, which needs the inventory"
-            return Step("refresh API", Verdict.WARN, f"cannot list all jobs at once: {_said(error)}; {instead}")
-        return _failed("refresh API", error)
+            return Step("refresh API", Verdict.WARN, f"cannot list all jobs at once: {_said(error)}; {instead}"), None
+        return _failed("refresh API", error), None
     except errors.MilvusError as error:
-        return _failed("refresh API", error)
-    return Step("refresh API", Verdict.OK, f"{_count(len(jobs), 'job')} listed")
+        return _failed("refresh API", error), None
+    return Step("refresh API", Verdict.OK, f"{_count(len(jobs), 'job')} listed"), names
 
 
-async def _inventory(client: MilvusClient, settings: Settings) -> tuple[Step, tuple[str, ...]]:
-    """Ask what a pass of the inventory asks, with one collection per database. Returns the databases too."""
+async def _inventory(
+    client: MilvusClient, settings: Settings, names: frozenset[str] | None
+) -> tuple[Step, tuple[str, ...]]:
+    """Ask what a pass of the inventory asks, and for the collections of jobs. Returns the databases too."""
     if not settings.inventory.enabled:
         return Step("inventory", Verdict.SKIP, "switched off; the label database is empty"), ()
-    databases: tuple[str, ...] = ()
-    total = 0
     try:
-        databases = await client.list_databases(timeout=settings.poll.timeout)
-        for database in databases:
-            total += await _look_into(client, database, settings.poll.timeout)
+        sight = await look(client, names or (), timeout=settings.poll.timeout)
+        good, text = told(sight, None if names is None else len(names), _sees_everything(client, settings))
     except errors.MilvusError as error:
-        remedy = _GRANTS if isinstance(error, errors.PermissionDenied) else _remedy(error)
-        text = f"{_said(error)}; without it the label database can be empty: {remedy}"
-        return Step("inventory", Verdict.WARN, text), databases
-    found = f"{_count(total, 'collection')} in {_count(len(databases), 'database')}"
-    if not total:
-        return Step("inventory", Verdict.WARN, f"Milvus shows {found}; where some exist, {_GRANTS}"), databases
-    return Step("inventory", Verdict.OK, found), databases
+        text = f"{_said(error)}; without it the label database can be empty: {_remedy(error)}"
+        return Step("inventory", Verdict.WARN, text), ()
+    return Step("inventory", Verdict.OK if good else Verdict.WARN, text), sight.databases
 
 
-async def _look_into(client: MilvusClient, database: str, timeout: float) -> int:
-    try:
-        shown = await client.show_collections(database, timeout=timeout)
-        if shown:
-            await client.describe_collection(database, shown[0].name, timeout=timeout)
-    except (errors.CollectionGone, errors.DatabaseGone):
-        return 0  # dropped between two calls
-    return len(shown)
+def _sees_everything(client: MilvusClient, settings: Settings) -> str:
+    """Return why nothing is hidden from this user, nothing where that is not known."""
+    if not settings.milvus.credentials.given:
+        return "authorization is off, so nothing is hidden"
+    with contextlib.suppress(errors.CredentialsUnusable):  # the file is gone since the last call
+        if client.user() == "root":
+            return "root sees everything"
+    return ""
 
 
-def _filters(settings: Settings, databases: tuple[str, ...]) -> Iterator[Step]:
-    only = settings.milvus.address.database
-    name = "milvus.uri names a database" if only else "filters.databases.include is set"
-    if (only or settings.filters.databases.include) and not databases:
+async def _filters(client: MilvusClient, settings: Settings, databases: tuple[str, ...]) -> Step | None:
+    """Return what is wrong with the choice of databases, None where nothing is."""
+    only, include = settings.milvus.address.database, settings.filters.databases.include
+    all_shown = databases and _sees_everything(client, settings)
+    if only and only not in databases and (all_shown or await is_missing(client, only, settings.poll.timeout)):
+        text = f'milvus.uri names the database "{only}", which does not exist; correct it'
+        return Step("filters", Verdict.FAIL, text)
+    if (only or include) and not databases:
+        name = "milvus.uri names a database" if only else "filters.databases.include is set"
         text = f"{name}, and only the inventory tells databases: without it nothing is shown"
-        yield Step("filters", Verdict.WARN, f"{text}; make the inventory work, or take the filter out")
-    elif only and only not in databases:
-        text = f'milvus.uri names the database "{only}", which Milvus does not show: nothing will be shown'
-        yield Step("filters", Verdict.WARN, f"{text}; correct it, or {_GRANTS}")
+        return Step("filters", Verdict.WARN, f"{text}; make the inventory work, or take the filter out")
+    if only and only not in databases:
+        text = f'milvus.uri names the database "{only}", which this user may not see: nothing will be shown'
+        return Step("filters", Verdict.WARN, f"{text}; to see it, {GRANT}")
+    if include and not any(settings.filters.databases.keeps(database) for database in databases):
+        text = f"filters.databases keeps none of the databases that Milvus shows ({', '.join(databases[:5])})"
+        return Step("filters", Verdict.WARN, f"{text}: nothing will be shown; correct it, or {GRANT}")
+    return None
 
 
 def _count(number: int, noun: str) -> str:

@@ -168,6 +168,8 @@ values. They are repaired and counted once per job id: [milvus.md, "Impossible v
 PROBLEM_TEXTS = {
     Problem.MISSING_JOB_ID: "job id 0",
     Problem.NAME_TOO_LONG: f"a collection name of more than {LONGEST} characters",
+    Problem.TEXT_NOT_UTF8: "bytes that are no UTF-8 in a name, a source or a reason",
+    Problem.UNDECODABLE: "a record that cannot be decoded at all",
     Problem.DUPLICATE_JOB_ID: "the same id twice in one listing",
     Problem.UNKNOWN_STATE: "a state that this exporter does not know",
     Problem.PROGRESS_OUT_OF_RANGE: "progress below 0 or above 100",
@@ -321,7 +323,7 @@ def _samples(snapshot: Snapshot) -> list[str]:
 
 
 def _own() -> int:
-    account = Account(Publication(0, Snapshot(0.0), PollAccount()), True, 1, 1, 1, config_loaded=1)  # noqa: FBT003
+    account = Account(Publication(Snapshot(0.0), PollAccount()), True, 1, 1, 1, config_loaded=1)  # noqa: FBT003
     lines = OwnMetrics(lambda: account, process=False).render(Format.TEXT_0_0_4).decode().splitlines()
     # The one series that snapshots add: since when outcomes are known.
     return len([line for line in lines if not line.startswith("#")]) + 1

@@ -59,6 +59,13 @@ SITUATIONS: dict[str, tuple[str, Situation]] = {
     "MilvusExternalRefreshCollectionsFolded": ("warning", lambda **to: (given(contract.COLLECTIONS_FOLDED, 3, **to),)),
     "MilvusExternalRefreshStateNotKept": ("warning", lambda **to: (given(contract.STATE_OK, 0, **to),)),
     "MilvusExternalRefreshConfigReloadFailed": ("warning", lambda **to: (given(contract.CONFIG_GOOD, 0, **to),)),
+    "MilvusExternalRefreshNoCollectionVisible": (
+        "warning",
+        lambda **to: (
+            given(contract.SNAPSHOT_JOBS, 3, **to),
+            given(contract.JOBS_WITHOUT_VISIBLE_COLLECTION, 3, **to),
+        ),
+    ),
     "MilvusExternalRefreshExporterDown": ("critical", lambda **to: (given("up", 0, **to),)),
 }
 """How each alert comes about within twenty minutes."""

@@ -186,8 +186,10 @@ def _seen() -> Row:
     collections = f"sum by {identity()} ({leading(of(contract.COLLECTIONS, OURS), 'database')})"
     seen = lines(
         "What Milvus shows",
-        "Jobs in the last good listing, and external collections known.",
+        "Jobs in the last good listing, those whose collection is not shown (dropped, or hidden by grants), and "
+        "external collections known.",
         Query(counted(contract.SNAPSHOT_JOBS), f"jobs listed {WHERE}"),
+        Query(counted(contract.JOBS_WITHOUT_VISIBLE_COLLECTION), f"jobs of unseen collections {WHERE}"),
         Query(collections, f"collections {WHERE}"),
         unit="short",
     )

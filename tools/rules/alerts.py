@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rules import about_collections, about_exporter, about_jobs
+from rules import about_collections, about_exporter, about_jobs, about_visibility
 
 if TYPE_CHECKING:
     from rules.model import Alert
@@ -13,4 +13,9 @@ if TYPE_CHECKING:
 
 def alerts(p: Parameters) -> tuple[Alert, ...]:
     """Return every alert, the most telling first."""
-    return (*about_collections.alerts(p), *about_jobs.alerts(p), *about_exporter.alerts(p))
+    return (
+        *about_collections.alerts(p),
+        *about_jobs.alerts(p),
+        *about_exporter.alerts(p),
+        *about_visibility.alerts(p),
+    )
