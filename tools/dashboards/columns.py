@@ -51,7 +51,7 @@ REASON: Final = _text(
     None,
     **{"custom.inspect": True, "custom.minWidth": 240, "custom.wrapText": True},
 )
-FAILURE_CLASS: Final = _text("Class", "failure_class", 145)
+FAILURE_CLASS: Final = _text("Class", "failure_class", 160)
 SOURCE: Final = _text("Source", "source", 200, **{"custom.inspect": True})
 JOB_ID: Final = _text("Job id", "job_id", 190)
 ALERT: Final = _text("Runbook", "alert", 100, links=_link("What to do", RUNBOOK), mappings=[look.READ])

@@ -62,7 +62,7 @@ def _why() -> Row:
         (promql.named(leading(of(contract.LAST_FAILURE_INFO, PLACE), *contract.LAST_FAILURE_INFO.labels)),),
         (columns.FAILURE_CLASS, columns.REASON, columns.JOB_ID, columns.SOURCE, columns.WHERE),
         sort="Class",
-        no_value="No failure since the latest success",
+        no_value="None known",
     )
     last_seen = f"max_over_time(timestamp({of(contract.LAST_INFO, PLACE)})[$__range:$__interval])"
     by_job = promql.identity("database", "collection", "job_id", "source")
