@@ -84,9 +84,10 @@ bench: $(BENCH) ## every performance goal, measured on this machine; fails where
 bench-scale: $(BENCH) ## how cost grows up to a million jobs, and the sizing table
 	$(BIN)/python -m benchmarks --scale --write
 
-screenshots: $(TEST) ## docs/images/page-*.png and terminal.svg anew, from the demo in Chromium and a terminal
+screenshots: $(TEST) ## docs/images/ anew: page and dashboards in Chromium, and a terminal
 	$(BIN)/python tools/screenshots.py
 	$(BIN)/python tools/terminal_picture.py
+	$(BIN)/python tools/dashboards/draw.py
 
 parts: ## the real programs that integration tests run against, into .cache/parts
 	PYTHON=$(PYTHON) tools/parts.sh
