@@ -79,7 +79,7 @@ def once_listed(milvus: PymilvusServer) -> None:
     until(milvus.list_all_calls, "a listing")
 
 
-def test_failures_that_milvus_writes_late(milvus: PymilvusServer, tmp_path: Path) -> None:  # noqa: PLR0915  # one story
+def test_failures_that_milvus_writes_late(milvus: PymilvusServer, tmp_path: Path) -> None:
     """Four at once: written after seconds, written after half a minute, completed after half a minute, and at once.
 
     What has looked failed for 20 s is counted as failed. What Milvus writes afterwards is told everywhere, also after
