@@ -36,7 +36,7 @@ has() { command -v "$1" >/dev/null 2>&1 || [ -x "/usr/sbin/$1" ]; }
 system_packages() {
   local wanted=() pair command package
   for pair in prometheus:prometheus promtool:prometheus prometheus-alertmanager:prometheus-alertmanager \
-    chromium:chromium zsh:zsh fish:fish cc:gcc cc:libc6-dev ip:iproute2 unshare:util-linux nsenter:util-linux systemd-analyze:systemd; do
+    chromium:chromium zsh:zsh fish:fish cc:gcc cc:libc6-dev ip:iproute2 iptables:iptables unshare:util-linux nsenter:util-linux systemd-analyze:systemd; do
     command=${pair%%:*} package=${pair##*:}
     has "$command" || wanted+=("$package")
   done
@@ -47,8 +47,8 @@ system_packages() {
       { apt-get update -qq >>"$parts/apt.log" 2>&1 &&
         DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "${wanted[@]}" >>"$parts/apt.log" 2>&1; }
   fi
-  for pair in prometheus promtool prometheus-alertmanager chromium zsh fish cc ip unshare nsenter systemd-analyze; do
-    has "$pair" || lacks "$pair (Debian: apt-get install prometheus prometheus-alertmanager chromium zsh fish gcc libc6-dev iproute2 systemd util-linux)"
+  for pair in prometheus promtool prometheus-alertmanager chromium zsh fish cc ip iptables unshare nsenter systemd-analyze; do
+    has "$pair" || lacks "$pair (Debian: apt-get install prometheus prometheus-alertmanager chromium zsh fish gcc libc6-dev iproute2 iptables systemd util-linux)"
   done
 }
 
