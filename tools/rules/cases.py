@@ -5,10 +5,11 @@ A case is one promise and its name says so. Minutes count from the epoch, so a s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from exporter.metrics import contract
 from exporter.metrics.contract import Metric
 
 Value = float | None
@@ -20,6 +21,8 @@ GRAFANA: Final = "http://localhost:3000/d"
 TARGET: Final = {"job": "milvus-refresh", "instance": "a:19540", "pod": "exporter-0"}
 PLACE: Final = {"database": "lake", "collection": "orders"}
 SOURCE: Final = "s3://lake/orders"
+ROOT: Final = "s3://lake"
+_OF_TARGET: Final = ("cluster", "namespace", "job", "milvus", "instance", "pod")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +87,7 @@ class Case:
         end = max(check.minute for check in self.then) + self.step
         series = [
             {"series": _selector(one.name, one.labels), "values": _values(one.values, end, self.step)}
-            for one in self.given
+            for one in (*self.given, *_usual(self.given))
         ]
         texts = [_as_alert_test(check) for check in self.then if isinstance(check, Texts)]
         results = [_as_expression_test(check, mark or self.name) for check in self.then if isinstance(check, Result)]
@@ -101,14 +104,21 @@ def given(metric: Metric | str, values: Values, **labels: str) -> Series:
     """Return a series with the labels that it has in life, as far as they are not given."""
     if isinstance(metric, str):
         return Series(metric, {**TARGET, **labels}, values)
-    usual = {**PLACE, "source": SOURCE}
+    usual = {**PLACE, "source": SOURCE, "source_root": ROOT}
     own = {label: usual[label] for label in metric.labels if label in usual}
     return Series(metric.name, {**TARGET, **own, **labels}, values)
 
 
 def decoys(metric: Metric, value: float = 9, minute: int | None = None, **labels: str) -> tuple[Series, ...]:
     """Return series of others, each different in one label: a text that quoted one of them would be wrong."""
-    others = {"job": "other", "namespace": "other", "milvus": "other", "database": "other", "collection": "other"}
+    others = {
+        "cluster": "other",
+        "job": "other",
+        "namespace": "other",
+        "milvus": "other",
+        "database": "other",
+        "collection": "other",
+    }
     values: Values = value if minute is None else {0: None, minute: value, minute + 1: None}
     shown = {label: "decoy" for label in ("job_id", "failure_class", "reason") if label in metric.labels}
     return tuple(
@@ -153,6 +163,23 @@ def of_exporter(severity: str, summary: str, description: str, **labels: str) ->
 def stamp(minute: int) -> int:
     """Return a minute in epoch seconds."""
     return 60 * minute
+
+
+def _usual(told: tuple[Series, ...]) -> Iterator[Series]:
+    """Yield what every target shows besides: a good poll, and a snapshot that is not stale, if not told otherwise."""
+    targets = {_target_of(one): None for one in told if _shown(one)}
+    for labels in targets:
+        for metric, value in ((contract.LAST_POLL_SUCCESS, 1), (contract.STALE, 0)):
+            if not any(one.name == metric.name and labels == _target_of(one) for one in told):
+                yield Series(metric.name, {label: text for label, text in labels if text}, value)
+
+
+def _shown(one: Series) -> bool:
+    return one.name.startswith(contract.PREFIX)
+
+
+def _target_of(one: Series) -> tuple[tuple[str, str], ...]:
+    return tuple((label, one.labels.get(label, "")) for label in _OF_TARGET)
 
 
 def _selector(name: str, labels: Mapping[str, str]) -> str:
