@@ -73,13 +73,13 @@ def _stale(p: Parameters) -> Alert:
 
 def _never_refreshed(p: Parameters) -> Alert:
     name = "MilvusExternalCollectionNeverRefreshed"
-    limit = merged(p, contract.MAX_AGE, within=p.memory)
+    limit = f"({merged(p, contract.MAX_AGE, within=p.memory)} + {p.stale_margin})"
     since = merged(p, contract.KNOWN_SINCE, op="min", within=p.memory)
     expr = f"""\
 (
   (time() - {indent(lasting(p, contract.CREATED))})
     > on {place(p)}
-  ({limit} + {p.stale_margin})
+  {limit}
   unless on {place(p)}
   {LAST_SUCCESS}
 )

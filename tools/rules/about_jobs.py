@@ -121,7 +121,7 @@ unless on {place(p)}
   (2 * {limit} + {p.timeout_margin})
 )"""
     timeout = texts.number(
-        p, "Milvus should have ended it after ", contract.SERVER_TIMEOUT, "humanizeDuration", " itself and has not:"
+        p, "Milvus should have ended it after ", contract.SERVER_TIMEOUT, "humanizeDuration", " itself and has not."
     )
     return _alert(
         p,

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import quote_plus
 
 from exporter.metrics import contract
 from exporter.metrics.contract import Metric
@@ -223,10 +224,10 @@ def _as_alert_test(check: Texts) -> dict[str, Any]:
 
 
 def _dashboard(labels: Mapping[str, str]) -> str:
-    milvus = f"var-milvus={labels['milvus']}" if "milvus" in labels else ""
+    milvus = f"var-milvus={quote_plus(labels['milvus'])}" if "milvus" in labels else ""
     if "collection" not in labels:
         return f"{GRAFANA}/milvus-refresh-list" + (f"?{milvus}" if milvus else "")
-    place = f"var-database={labels.get('database', '')}&var-collection={labels['collection']}"
+    place = f"var-database={quote_plus(labels.get('database', ''))}&var-collection={quote_plus(labels['collection'])}"
     return f"{GRAFANA}/milvus-refresh-collection?{place}" + (f"&{milvus}" if milvus else "")
 
 
