@@ -37,8 +37,8 @@ def past(how_long: str, tail: str, name: str = "lake/orders", **labels: str) -> 
         "warning",
         f"Milvus does not time out a refresh of external collection {name}",
         f"The refresh of {name} has been running for {how_long}. Milvus should have ended it after 1h 0m 0s itself and "
-        f"has not. Either the checker in DataCoord does not run, the last step of the job fails again and again, or the "
-        f"time-out was raised and server.job_timeout here was not. {tail}",
+        f"has not. Either the checker in DataCoord does not run, the last step of the job fails again and again, or "
+        f"the time-out was raised and server.job_timeout here was not. {tail}",
         **labels,
     )
 

@@ -8,7 +8,7 @@ from exporter.metrics import contract
 from rules import texts
 from rules.model import Alert
 from rules.promql import PLACE, merged, place, target
-from rules.records import ELAPSED, LONGEST, STILL, WAITING, longest_known, progress, running
+from rules.records import ELAPSED, STILL, WAITING, longest_known, progress, running
 from rules.texts import FOR_HOW_LONG, WHICH
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ and on {place(p)}
   or on {place(p)}
   ({elapsed} > on {place(p)} {p.slow_factor} * {longest_known(p)})
   or on {place(p)}
-  (({elapsed} unless on {place(p)} {LONGEST}) > on {target(p)} group_left () {_timeout(p)})
+  (({elapsed} unless on {place(p)} {longest_known(p)}) > on {target(p)} group_left () {_timeout(p)})
 )"""
     return _alert(
         p,

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from rules.parameters import Parameters
 
 _JOB: Final = "{{ with $labels.job }} (job {{ . }}){{ end }}"
-_NEVER: Final = "1e9"
-"""An age in seconds that only the epoch has."""
 
 
 def alerts(p: Parameters) -> tuple[Alert, ...]:
@@ -74,9 +72,12 @@ def _limit(p: Parameters) -> str:
     return f"clamp_min({p.missed_polls} * {merged(p, contract.INTERVAL, within=p.memory)}, {p.outdated_floor})"
 
 
+def _polled(p: Parameters, *keep: str) -> str:
+    return merged(p, contract.LAST_POLL_SUCCESS, *keep, function="max_over_time", within=p.memory)
+
+
 def _outdated(p: Parameters) -> str:
-    polled = merged(p, contract.LAST_POLL_SUCCESS, function="max_over_time", within=p.memory)
-    return f"time() - {polled}\n  > on {target(p)}\n{_limit(p)}"
+    return f"time() - ({_polled(p)} > 0)\n  > on {target(p)}\n{_limit(p)}\nor\n{_polled(p)} == 0"
 
 
 def _data_outdated(p: Parameters) -> Alert:
@@ -87,12 +88,12 @@ def _data_outdated(p: Parameters) -> Alert:
         severity="critical",
         summary=f"The refresh jobs of {MILVUS} are not watched: the exporter's data is outdated",
         description=(
-            f"{{{{ if lt $value {_NEVER} }}}}{since}{{{{ end }}}}: {MILVUS} is down, does not answer or refuses the "
+            f"{{{{ if $value }}}}{since}{{{{ end }}}}: {MILVUS} is down, does not answer or refuses the "
             f"exporter. Running jobs are not watched, and what is shown of failures and ages is as of then."
         ),
         why=(
             "One alert for every way to be blind. The newest good poll of the last hour counts: a restart in an outage "
-            "forgets it, and no poll yet is 0 and not 1970."
+            "forgets it. 0 means that there has been none, not one in 1970."
         ),
         hold=p.blind_for,
         of_collection=False,
@@ -100,11 +101,10 @@ def _data_outdated(p: Parameters) -> Alert:
 
 
 def _replica_blind(p: Parameters) -> Alert:
-    polled = merged(p, contract.LAST_POLL_SUCCESS, p.replica, function="max_over_time", within=p.memory)
     both = target(p, p.replica)
     expr = f"""\
 (
-  (time() - {polled})
+  (time() - {_polled(p, p.replica)})
     > on {target(p)} group_left ()
   {_limit(p)}
   and on {both}

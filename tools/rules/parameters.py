@@ -77,7 +77,7 @@ class Parameters:
 
     job_for: int = 5 * MINUTE
     blind_for: int = 5 * MINUTE
-    down_for: int = 3 * MINUTE
+    down_for: int = 4 * MINUTE
     """Shorter than ``blind_for``: what is averaged over minutes does not fire at once anyway."""
     account_for: int = 5 * MINUTE
     folded_for: int = 15 * MINUTE
