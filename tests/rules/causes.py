@@ -284,8 +284,8 @@ OF_UNRELIABLE = (
                     "warning",
                     "Refreshes of Milvus external collection lake/orders fail every now and then",
                     "60% of the refreshes of lake/orders in the last 6h have failed, and the others have not. The data "
-                    f"is 10m 0s old. Allowed: 1h 0m 0s. Source: s3://lake/orders. Class: access_denied. Reason: {REASON} "
-                    "(job 42).",
+                    "is 10m 0s old. Allowed: 1h 0m 0s. Source: s3://lake/orders. Class: access_denied. Reason: "
+                    f"{REASON} (job 42).",
                 ),
             ),
             *firing(UNRELIABLE, 60, 70, 250, 360),

@@ -40,13 +40,13 @@ CASES = (
         "an hour without the collection is the end of it, a shorter gap is not",
         (
             *collection({0: 60, 15: None}, {0: 120, 15: None}),
-            given(contract.INFO, {0: 1, 15: None, 70: 1, 75: None, 150: 1}),
+            given(contract.INFO, {0: 1, 15: None, 60: 1, 65: None, 150: 1}),
         ),
         (
             result(SUCCESS, 30),
             result(FAILURE, 30),
-            result(SUCCESS, 70, (ORDERS, 60)),
-            result(FAILURE, 70, (ORDERS, 120)),
+            result(SUCCESS, 60, (ORDERS, 60)),
+            result(FAILURE, 60, (ORDERS, 120)),
             result(SUCCESS, 90),
             result(FAILURE, 90),
             result(SUCCESS, 155),

@@ -185,7 +185,7 @@ OF_GONE = (
         (
             *silent(GONE, 24),
             fires(GONE, 25, gone("archive")),
-            *firing(GONE, 120, 379),
+            *firing(GONE, 120, 378),
             *silent(GONE, 380),
         ),
     ),

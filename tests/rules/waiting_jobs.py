@@ -90,7 +90,7 @@ OF_PENDING = (
             given(contract.STALE, {0: 0, 40: 1}),
             *until(40, job({0: State.PENDING, 40: None}, milvus="east")),
         ),
-        (*firing(PENDING, 39, count=2), *firing(PENDING, 45, 70, 99), *silent(PENDING, 106)),
+        (*firing(PENDING, 39, count=2), *firing(PENDING, 45, 70, 98), *silent(PENDING, 106)),
     ),
     Case(
         "a new pending job on another source has its own time",
@@ -207,7 +207,7 @@ OF_STUCK = (
             *until(40, job({0: State.IN_PROGRESS, 40: None}, progress=0.5, longest=LONG)),
             given(contract.STALE, {0: 0, 40: 1}),
         ),
-        (*firing(STUCK, 39, 45, 70, 99), *silent(STUCK, 106)),
+        (*firing(STUCK, 39, 45, 70, 98), *silent(STUCK, 106)),
     ),
     Case(
         "a restart of the exporter starts its clock again and can delay but not invent it",
