@@ -23,4 +23,5 @@ def groups(p: Parameters) -> tuple[Group, ...]:
         Group("milvus-refresh-collections", about_collections.alerts(p), p.collections_interval),
         Group("milvus-refresh-jobs", about_jobs.alerts(p), p.collections_interval),
         Group("milvus-refresh-exporter", about_exporter.alerts(p)),
+        Group("milvus-refresh-clock", about_exporter.clock(p), p.collections_interval),
     )
