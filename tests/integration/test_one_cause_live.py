@@ -177,6 +177,6 @@ def test_200_collections_of_one_bucket_are_one_ticket_and_one_page_and_another_c
         ("MilvusExternalManyCollectionsStale", "firing"),
         ("MilvusExternalManyCollectionsStale", "firing"),
     ]
-    stage.page.failing = {}
+    stage.page.failing = {number: stage.page.failing[number] for number in (0, 1, 200, 201)}
     closed = (many, "resolved")
     until(lambda: told(stage.tickets).count(closed) == 2, "the tickets are closed", seconds=60)
