@@ -15,7 +15,7 @@ from benchmarks.nginx import command
 from exporter import __version__
 
 _PACKAGES: Final = (
-    "grpcio", "protobuf", "uvicorn", "uvloop", "httptools", "isal", "apscheduler", "pydantic", "prometheus-client",
+    "grpcio", "protobuf", "httptools", "uvloop", "isal", "apscheduler", "pydantic", "prometheus-client",
 )  # fmt: skip
 
 

@@ -92,14 +92,14 @@ class Product:
         from exporter import log, target  # noqa: PLC0415
         from exporter.clock import SystemClock  # noqa: PLC0415
         from exporter.config import Settings  # noqa: PLC0415
-        from exporter.poll.memory import PollMemory  # noqa: PLC0415
+        from exporter.poll.overview import Overview  # noqa: PLC0415
         from exporter.web import new_event_loop  # noqa: PLC0415
 
         log.configure("info", "text")
         self._address = address
         settings = Settings.model_validate(configuration(address))
-        self._snapshot = _Timed(PollMemory.snapshot)
-        PollMemory.snapshot = self._snapshot.bound()  # type: ignore[method-assign]
+        self._snapshot = _Timed(Overview.snapshot)
+        Overview.snapshot = self._snapshot.bound()  # type: ignore[method-assign]
         self._runner = asyncio.Runner(loop_factory=new_event_loop)
         self._target = self._runner.run(_build(target.build, settings, SystemClock()))
         self._encoding = ""

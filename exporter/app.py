@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Final
 from exporter import __version__, heap, notify, probe
 from exporter.clock import Clock, SystemClock
 from exporter.config import Milvus, Poll, effective
-from exporter.errors import UsageError
+from exporter.errors import NotYetUsable, UsageError
 from exporter.fleet import Fleet, share
 from exporter.metrics import Body, ProcessAccount, ProcessExposition
 from exporter.page import Source
 from exporter.page import pages as pages_for_people
 from exporter.reload import Reloader, Reread
-from exporter.target import InForce, Target, revision
-from exporter.web import Application, Page, Reply, Server, create_app
+from exporter.target import InForce, Target, revision, texts_of
+from exporter.web import Handler, Reply, Server, close_all, create_app, listen_all
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,13 +56,19 @@ async def serve(
     stopped = _stop_signal()
     in_force = InForce(clock.wall())
     security = _security(settings.web.config_file)
-    fleet = Fleet(share(settings), clock, in_force)
+    # Before the state files: a process that cannot have the address must not touch those of the one that has it.
+    listeners = listen_all([str(address) for address in settings.web.listen_address])
+    try:
+        fleet = Fleet(share(settings), clock, in_force)
+    except BaseException:
+        close_all(listeners)
+        raise
     reread_web = security.reread if security is not None else tuple
     reloader = Reloader(
         settings, reread or (lambda: settings), fleet, in_force=in_force, clock=clock, reread_web=reread_web
     )
     web = _web(reloader, fleet, in_force, clock, can_reload=reread is not None)
-    server = Server(web, [str(address) for address in settings.web.listen_address], security=security)
+    server = Server(web, (), security=security, listeners=listeners)
     reloads = _Reloads(reloader) if reread is not None else None
     try:
         await server.start()
@@ -105,7 +111,7 @@ async def serve_demo(settings: Settings, demo: Demo, say: Callable[[str], None],
     try:
         address = await milvus.start(demo.listen)
     except OSError as error:
-        raise UsageError((f"--demo.milvus-listen: {demo.listen!r} cannot be listened on: {error}",)) from None
+        raise NotYetUsable((f"--demo.milvus-listen: {demo.listen!r} cannot be listened on: {error}",)) from None
     try:
         shown = _for_demo(settings, milvus, address)
         again = (lambda: _for_demo(reread(), milvus, address)) if reread is not None else None
@@ -122,7 +128,7 @@ def _security(file: Path | None) -> Security | None:
     return read_security(file)
 
 
-def _web(reloader: Reloader, fleet: Fleet, in_force: InForce, clock: Clock, *, can_reload: bool) -> Application:
+def _web(reloader: Reloader, fleet: Fleet, in_force: InForce, clock: Clock, *, can_reload: bool) -> Handler:
     settings = reloader.settings
     # Threads of their own: polls of many Milvus must not keep scrapes waiting.
     threads = ThreadPoolExecutor(_SCRAPE_THREADS, thread_name_prefix="scrape")
@@ -143,7 +149,7 @@ def _web(reloader: Reloader, fleet: Fleet, in_force: InForce, clock: Clock, *, c
             return await rendered(apart.body, accept, accept_encoding)
         return await of_target(fleet.targets[""], accept, accept_encoding)
 
-    app = create_app(
+    return create_app(
         metrics=metrics,
         healthy=lambda: fleet.healthy,
         ready=lambda: fleet.ready,
@@ -155,10 +161,9 @@ def _web(reloader: Reloader, fleet: Fleet, in_force: InForce, clock: Clock, *, c
         },
         reload=reloader.reload if can_reload else None,
     )
-    return probe.negotiating(app)
 
 
-def _for_people(settings: Settings, fleet: Fleet, clock: Clock) -> Mapping[str, Page]:
+def _for_people(settings: Settings, fleet: Fleet, clock: Clock) -> Mapping[str, Handler]:
     metrics = settings.web.telemetry_path.lstrip("/")
     links = (("Metrics", metrics), ("API", "api/v1/collections"), ("Configuration", "config"))
     return pages_for_people(
@@ -169,12 +174,12 @@ def _for_people(settings: Settings, fleet: Fleet, clock: Clock) -> Mapping[str, 
     )
 
 
-def _past(file: Path | None) -> History | None:
-    if file is None:
+def _past(settings: Settings) -> History | None:
+    if settings.state.path is None:
         return None
     from exporter.ledger import History  # noqa: PLC0415  # brings SQLite
 
-    return History(file)
+    return History(settings.state.path, texts_of(settings).clean)
 
 
 def _source(target: Target, clock: Clock) -> Source:
@@ -185,7 +190,7 @@ def _source(target: Target, clock: Clock) -> Source:
         listed=lambda: store.current.snapshot.listed,
         poll_interval=settings.poll.interval,
         job_timeout=settings.server.job_timeout,
-        past=_past(settings.state.path),
+        past=_past(settings),
         kept=settings.state.history,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -57,6 +58,8 @@ class Fleet:
         for target in self._targets.values():
             self._begin(target)
         self._schedule.start()
+        if not self._targets:
+            gc.enable()  # off from the start of the process to the end of the first poll, and there is none
 
     @property
     def healthy(self) -> bool:
@@ -98,6 +101,7 @@ class Fleet:
         if change.removed or change.changed:
             # What polls remember refers to itself, and what was left out of the search for garbage is never found.
             heap.refreeze()
+        gc.enable()  # none of those that are left may be due for its first poll
         return change
 
     async def stop(self) -> None:

@@ -23,9 +23,9 @@ from exporter.errors import ExporterError, MilvusError
 
 _HANDLER = "exporter"
 _PACKAGE = "exporter."
-_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
-# Their info lines tell of every tick, connection or request.
-_NOISY = ("apscheduler", "asyncio", "grpc", "uvicorn")
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+# Their info lines tell of every tick or connection.
+_NOISY = ("apscheduler", "asyncio", "grpc")
 
 _target: ContextVar[str] = ContextVar("target", default="")
 
@@ -58,7 +58,6 @@ def configure(level: str, fmt: Literal["text", "json"], stream: TextIO | None = 
     root.setLevel(level.upper())
     for name in _NOISY:
         logging.getLogger(name).setLevel(logging.WARNING)
-    logging.getLogger("uvicorn.access").setLevel(logging.WARNING)
     logging.raiseExceptions = False  # a closed standard error is no reason for a traceback
 
 
@@ -153,10 +152,8 @@ def _escaped(text: str) -> str:
 
 
 def _field(value: object) -> str:
-    text = _escaped(str(value))
-    if text and not set(' "=\\') & set(text):
-        return text
-    return '"' + text.replace('"', '\\"') + '"'
+    text = _escaped(str(value).replace("\\", "\\\\").replace('"', '\\"'))
+    return text if text and not set(' "=\\') & set(text) else f'"{text}"'
 
 
 def _jsonable(value: object) -> object:

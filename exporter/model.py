@@ -56,6 +56,7 @@ class Problem(StrEnum):
     """An impossible value in a job record, repaired and counted (docs/milvus.md, "Impossible values")."""
 
     MISSING_JOB_ID = "missing_job_id"
+    NAME_TOO_LONG = "name_too_long"
     DUPLICATE_JOB_ID = "duplicate_job_id"
     UNKNOWN_STATE = "unknown_state"
     PROGRESS_OUT_OF_RANGE = "progress_out_of_range"

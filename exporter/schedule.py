@@ -30,6 +30,7 @@ class Schedule:
         self._clock = clock
         self._skipped = skipped
         self._offset = 0.0
+        self._stopping = False
         self._watch: asyncio.TimerHandle | None = None
         self._running: dict[str, asyncio.Task[None]] = {}
         self._delays: dict[str, float] = {}
@@ -44,7 +45,7 @@ class Schedule:
     @property
     def running(self) -> bool:
         """Return whether the timer runs."""
-        return bool(self._scheduler.running)
+        return bool(self._scheduler.running) and not self._stopping
 
     def every(self, seconds: float, name: str, work: Work, *, at_once: bool, delay: float = 0.0) -> None:
         """Add work under a name of its own. The first time is now, or without ``at_once`` in ``seconds``.
@@ -77,20 +78,27 @@ class Schedule:
         """Stop the timer and break off what runs."""
         if self._watch is not None:
             self._watch.cancel()
+        self._stopping = True
         if self._scheduler.running:
-            self._scheduler.shutdown(wait=False)
+            self._scheduler.pause()
+        await asyncio.sleep(0)  # what is due begins, and ends at once
         running = tuple(self._running.values())
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
+        # Only now: it would cancel what runs, and log an error for each.
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=False)
 
     async def _run(self, name: str, work: Work) -> None:
         task = asyncio.current_task()
-        if task is None:
+        if task is None or self._stopping:
             return
         self._running[name] = task
         try:
             await work()
+        except asyncio.CancelledError:  # by stop or remove, which wait for it; the scheduler would log it as an error
+            return
         except Exception:  # whatever it is, the next tick comes
             log.exception("%s failed inside the exporter", name)  # its traceback shows at debug level only
         finally:

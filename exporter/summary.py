@@ -11,7 +11,8 @@ from operator import attrgetter
 from typing import Final
 
 from exporter.model import Collection, Job
-from exporter.snapshot import OTHER, STATES, JobRows, OutcomeRow, StateCounts
+from exporter.snapshot import OTHER, STATES, JobRows, OutcomeRow, Snapshot, StateCounts
+from exporter.texts import Texts
 
 _INDEX: Final = {state: index for index, state in enumerate(STATES)}
 _NONE: Final = (0,) * len(STATES)
@@ -106,6 +107,24 @@ def join(rows: Iterable[JobRows], *, max_sources: int) -> JobRows:
     return replace(
         latest_first[0], counts=counts, sources_folded=folded + sum(row.sources_folded for row in latest_first)
     )
+
+
+def cleaned(snapshot: Snapshot, texts: Texts) -> Snapshot:
+    """Return a snapshot whose texts say no more than they may under these settings; every count stays."""
+    return replace(
+        snapshot,
+        jobs=tuple(_cleaned_rows(row, texts) for row in snapshot.jobs),
+        outcomes=tuple(replace(row, trouble=row.trouble and texts.clean(row.trouble)) for row in snapshot.outcomes),
+        collections=tuple(replace(row, source=texts.clean_source(row.source)) for row in snapshot.collections),
+        listed={collection: tuple(map(texts.clean, jobs)) for collection, jobs in snapshot.listed.items()},
+    )
+
+
+def _cleaned_rows(row: JobRows, texts: Texts) -> JobRows:
+    sources = ((OTHER if source == OTHER else texts.clean_source(source), counts) for source, counts in row.counts)
+    newest = row.newest and texts.clean(row.newest)
+    # Sources that differed may be the same now: their counts are added up.
+    return join([replace(row, counts=tuple(sources), newest=newest)], max_sources=len(row.counts))
 
 
 def _fold_sources(

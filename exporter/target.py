@@ -17,11 +17,14 @@ from exporter.log import about
 from exporter.metrics import Account, Body, Exposition
 from exporter.milvus.client import MilvusClient
 from exporter.poll import Corridor
+from exporter.snapshot import Snapshot
 from exporter.store import Publication, Store
+from exporter.summary import cleaned
+from exporter.texts import Texts
 
 if TYPE_CHECKING:
     from exporter.config import Settings
-    from exporter.ledger import StateFile
+    from exporter.ledger import Rules, StateFile
 
 INVENTORY_BUDGET_SECONDS: Final = 30.0
 
@@ -73,7 +76,7 @@ def build(
     """Build what watches one Milvus. Without ``writing``, as ``once`` does: read-only, and no process families."""
     since = clock.wall() - settings.server.job_retention
     with about(name):
-        state, memory = _open_state(settings, since) if writing else (None, _read_state(settings, since))
+        state, memory = _open_state(settings, since, clock.wall()) if writing else (None, _read_state(settings, since))
     client = MilvusClient(settings)
     reader = _reader(settings, client, clock, memory)
     store, counted = Store(settings.poll.stale_after), InventoryAccount()
@@ -93,7 +96,9 @@ def succeed(before: Target, settings: Settings, clock: Clock, in_force: InForce)
     """
     was, name, memory, state = before.settings, before.name, before.memory, before.state
     if state is not None:
-        state.history = settings.state.history
+        state.history, state.rules = settings.state.history, _rules(settings)
+    if was.labels != settings.labels:
+        memory.clean(texts_of(settings).clean)
     client, reader, counted = before.client, before.reader, before.inventory_before
     asks_alike = (was.milvus, was.poll, was.labels) == (settings.milvus, settings.poll, settings.labels)
     if not asks_alike or was.inventory.enabled != settings.inventory.enabled:
@@ -106,8 +111,17 @@ def succeed(before: Target, settings: Settings, clock: Clock, in_force: InForce)
     corridor = Corridor(settings, client, store, clock, reader=reader, memory=memory, state=state)
     account = _account(settings, lambda: _inventory_account(reader, counted), state, in_force, alone=not name)
     exposition = Exposition(store, clock, account, process=not name)
-    store.resume(before.store)  # last: the exposition takes what it finds at its own beginning for stale
+    # Last: the exposition takes what it finds at its own beginning for stale.
+    store.resume(before.store, _shown_until_the_first_poll(before, settings))
     return Target(name, settings, client, store, reader, counted, corridor, exposition, state, memory)
+
+
+def _shown_until_the_first_poll(before: Target, settings: Settings) -> Snapshot | None:
+    """Return what was shown, as far as it may be shown now; None if it is about another Milvus."""
+    was, shown = before.settings, before.store.current.snapshot
+    if was.milvus.address != settings.milvus.address:
+        return None
+    return shown if was.labels == settings.labels else cleaned(shown, texts_of(settings))
 
 
 def _reader(settings: Settings, client: MilvusClient, clock: Clock, memory: Memory) -> InventoryReader | None:
@@ -118,16 +132,16 @@ def _reader(settings: Settings, client: MilvusClient, clock: Clock, memory: Memo
     return InventoryReader(client, clock, budget=budget, call_timeout=timeout, remembered=memory.collections())
 
 
-def _open_state(settings: Settings, since: float) -> tuple[StateFile | None, Memory]:
+def _open_state(settings: Settings, since: float, now: float) -> tuple[StateFile | None, Memory]:
     """Return the state file and what it remembers. One that cannot be used is named, left alone and done without."""
     path = settings.state.path
     if path is None:
         return None, Memory(since)
     from exporter.ledger import StateFile  # noqa: PLC0415  # brings SQLite
 
-    state = StateFile(path, settings.state.history)
+    state = StateFile(path, settings.state.history, _rules(settings))
     try:
-        state.open()
+        state.open(now)
         return state, state.load(since)
     except StateUnusable as unusable:
         log.error("the state file cannot be used, going on from memory: %s", unusable)  # noqa: TRY400  # a user's matter
@@ -145,7 +159,22 @@ def _read_state(settings: Settings, since: float) -> Memory:
     except StateUnusable as unusable:
         log.error("the state file cannot be used, going on from memory: %s", unusable)  # noqa: TRY400
         memory = None
-    return memory or Memory(since)
+    if memory is None:
+        return Memory(since)
+    memory.clean(texts_of(settings).clean)
+    return memory
+
+
+def texts_of(settings: Settings) -> Texts:
+    """Return how texts are shown under these settings."""
+    return Texts(settings.labels.source, settings.labels.failure_reason)
+
+
+def _rules(settings: Settings) -> Rules:
+    from exporter.ledger import Rules  # noqa: PLC0415  # brings SQLite
+
+    texts = texts_of(settings)
+    return Rules(texts.rules, texts.clean)
 
 
 async def once(settings: Settings, name: str = "") -> tuple[Body, bool]:

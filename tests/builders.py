@@ -12,7 +12,7 @@ from typing import Any, Self, TypeVar
 from exporter import errors
 from exporter.catalog import Entry, Inventory, InventoryReader
 from exporter.config import Settings
-from exporter.ledger import Memory, StateFile
+from exporter.ledger import Ended, Memory, Outcomes, Rules, StateFile
 from exporter.milvus.pb import milvus_refresh_pb2 as pb
 from exporter.model import Collection, DescribedCollection, FailureClass, Job, ShownCollection, State
 from exporter.poll import Corridor
@@ -80,6 +80,27 @@ def failed(job_id: int, end: float, failure_class: FailureClass = FailureClass.S
 
 def completed(job_id: int, end: float, **more: Any) -> Job:
     return job(job_id, State.COMPLETED, start=more.pop("start", end - 10), end=end, **more)
+
+
+DOCS = Collection("sales", "docs", 7)
+
+
+def ended(made: Job, place: Collection = DOCS, *, counted: bool = True) -> Ended:
+    """Build an ended job as the ledger has it: seen when it ended, and counted by its class."""
+    assert made.end is not None
+    return Ended(made, place, made.end, counted, classed=made.failure_class if made.state is State.FAILED else None)
+
+
+def outcomes_of(*jobs: Ended) -> Outcomes:
+    """Build what these jobs leave behind."""
+    made = Outcomes()
+    for each in jobs:
+        made.add(each)
+    return made
+
+
+AS_IS = Rules("as it is", lambda job: job)
+"""No cleaning of remembered texts: those of tests are clean."""
 
 
 def entry(name: str = "docs", database: str = "sales", collection_id: int = 7, **more: Any) -> Entry:
@@ -330,17 +351,18 @@ class Watch:
         /,
         *,
         inventory: bool = True,
+        unseen_collections: str = "dropped",
         memory: Memory | None = None,
         state: Path | None = None,
         **sections: Any,
     ) -> None:
         self.milvus, self.clock = milvus, milvus.clock
-        self.settings = settings(**sections)
+        self.settings = settings(inventory={"unseen_collections": unseen_collections}, **sections)
         self.store = Store(self.settings.poll.stale_after)
-        self.state = StateFile(state, self.settings.state.history) if state else None
+        self.state = StateFile(state, self.settings.state.history, AS_IS) if state else None
         since = self.clock.wall() - self.settings.server.job_retention
         if self.state is not None:
-            self.state.open()
+            self.state.open(self.clock.wall())
             memory = self.state.load(since)
         self.memory = memory or Memory(since)
         self.reader = self._reader() if inventory else None

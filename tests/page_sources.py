@@ -15,7 +15,7 @@ from exporter.model import Collection, FailureClass, Job, State
 from exporter.page import Source, pages
 from exporter.snapshot import CollectionRow, JobRows, OutcomeRow, Snapshot
 from exporter.store import PollAccount, Publication
-from exporter.web import Reply
+from exporter.web import Reply, Request
 
 GOOD = PollAccount(attempts=1, up=True, last_attempt=NOON, last_success=NOON)
 RUNBOOKS = "https://runbooks.example/here"
@@ -55,7 +55,7 @@ class World:
             known_since=self.known_since,
             **self.more,
         )
-        publication = Publication(1, snapshot, self.account)
+        publication = Publication(snapshot, self.account)
         return Source(
             current=lambda: publication,
             stale=lambda: self.stale,
@@ -84,7 +84,7 @@ def fetch(source: Source | Mapping[str, Source], path: str, query: str = "", *, 
     """Ask a path as the server does."""
     sources = {"": source} if isinstance(source, Source) else source
     table = pages(lambda: sources, Clock(now), runbooks=RUNBOOKS, links=(("Metrics", "metrics"),))
-    return asyncio.run(table[path](query))  # type: ignore[arg-type]
+    return asyncio.run(table[path](Request("GET", path.encode(), query)))  # type: ignore[arg-type]
 
 
 def body(reply: Reply) -> str:

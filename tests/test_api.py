@@ -20,6 +20,7 @@ from test_page_collection import Kept
 from exporter.errors import StateUnwritable
 from exporter.model import Collection, FailureClass, State
 from exporter.page import Source
+from exporter.page.answers import Answers
 from exporter.page.conditions import Condition
 from exporter.page.orders import Orders
 from exporter.page.parameters import COLLECTIONS, FARTHEST, JOBS, MOST
@@ -308,3 +309,16 @@ def test_the_order_of_a_listing_is_made_once_and_anew_for_the_next() -> None:
     assert orders.of(sources) is first
     world.listed = {**world.listed, Collection("a", "b", 1): (completed(99, NOON + 50),)}
     assert orders.of(sources)[0][2].job_id == 99
+
+
+def test_the_jobs_of_a_target_that_a_reload_has_removed_are_forgotten() -> None:
+    """They can be a hundred thousand. The next one who asks for jobs lets go of them."""
+    sea, lake = troubled().source(), troubled().source()
+    answers = Answers("", ())
+    answers.jobs({"sea": sea, "lake": lake}, "", NOON)
+    answers.jobs({"sea": sea, "lake": lake}, "target=lake", NOON)
+    orders = answers._orders
+    kept, dropped = orders.of({"sea": sea}), orders.of({"lake": lake})
+    answers.jobs({"sea": sea}, "", NOON)
+    assert orders.of({"sea": sea}) is kept
+    assert orders.of({"lake": lake}) is not dropped

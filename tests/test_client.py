@@ -241,7 +241,7 @@ def test_descriptions_that_cannot_be_told_apart_are_no_answer(answer: pb.BatchDe
 
 
 @pytest.mark.parametrize(
-    ("code", "exists"), [(0, True), (100, False), (800, False), (105, True), (1100, True)], ids=str
+    ("code", "exists"), [(0, True), (100, False), (800, False), (105, True), (1100, True), (1401, True)], ids=str
 )
 def test_listing_by_name_tells_whether_a_collection_exists(code: int, exists: bool) -> None:
     answer = pb.ListRefreshExternalCollectionJobsResponse(status=pb.Status(code=code, reason="x"))
@@ -467,5 +467,52 @@ def test_closing_twice_is_closing_once() -> None:
             await client.list_all_jobs(timeout=PATIENCE)
             await client.close()
             await client.close()
+
+    asyncio.run(run())
+
+
+LONG = "n" * 300
+"""A name that a Milvus with a raised ``proxy.maxNameLength`` can have."""
+
+
+def test_long_names_of_the_inventory_are_cut_and_milvus_is_asked_by_the_whole_ones() -> None:
+    """Else a collection with such a name could be neither described nor listed."""
+    answers: dict[str, Answer] = {
+        "ListDatabases": pb.ListDatabasesResponse(db_names=[f"d{LONG}", "short"]),
+        "ShowCollections": pb.ShowCollectionsResponse(collection_names=[LONG], collection_ids=[1]),
+        "DescribeCollection": pb.DescribeCollectionResponse(aliases=[f"a{LONG}"]),
+        "BatchDescribeCollection": pb.BatchDescribeCollectionResponse(
+            responses=[pb.DescribeCollectionResponse(collection_name=LONG)]
+        ),
+    }
+
+    async def run() -> None:
+        async with asking(answers) as (client, wire):
+            database, short = await client.list_databases(timeout=PATIENCE)
+            (shown,) = await client.show_collections(database, timeout=PATIENCE)
+            described = await client.describe_collection(database, shown.name, timeout=PATIENCE)
+            await client.describe_collections(database, [shown.name], timeout=PATIENCE)
+            await client.list_jobs(timeout=PATIENCE, database=database, collection=shown.name)
+            assert short == "short"
+            assert [len(each) for each in (database, shown.name, *described.aliases)] == [255, 255, 255]
+            requests = [
+                pb.ShowCollectionsRequest.FromString(wire.calls[1].request),
+                pb.DescribeCollectionRequest.FromString(wire.calls[2].request),
+                pb.BatchDescribeCollectionRequest.FromString(wire.calls[3].request),
+                pb.ListRefreshExternalCollectionJobsRequest.FromString(wire.calls[4].request),
+            ]
+            assert {each.db_name for each in requests} == {f"d{LONG}"}
+            assert [each.collection_name for each in requests[1:]] == [LONG, [LONG], LONG]
+
+    asyncio.run(run())
+
+
+def test_names_of_megabytes_are_not_kept() -> None:
+    async def run() -> None:
+        names = [f"{number}" + "n" * 1_000_000 for number in range(3)]
+        async with asking({"ListDatabases": pb.ListDatabasesResponse(db_names=names)}) as (client, _):
+            found = await client.list_databases(timeout=PATIENCE)
+            assert len(set(found)) == 3
+            assert [client._names.whole(each) for each in found] == list(found)
 
     asyncio.run(run())

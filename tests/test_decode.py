@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.milvus import decode as module
+from exporter.milvus import names
 from exporter.milvus.decode import Decoded
 from exporter.milvus.pb import milvus_refresh_pb2 as pb
 from exporter.milvus.records import Record
@@ -167,6 +168,8 @@ def test_a_failed_job_always_has_a_class_and_another_only_while_it_says_why(
 IMPOSSIBLE: dict[str, tuple[Record, dict[str, Any], list[Problem]]] = {
     "no job id": (record(0), {"job_id": 0}, [Problem.MISSING_JOB_ID]),
     "negative job id": (record(-5), {"job_id": -5}, []),
+    "a name as long as Milvus allows": (record(collection_name="n" * 255), {"name": "n" * 255}, []),
+    "a name that is longer": (record(collection_name="n" * 256), {"state": State.COMPLETED}, [Problem.NAME_TOO_LONG]),
     "unknown state": (record(state=7, end_time=0), {"state": State.UNKNOWN}, [Problem.UNKNOWN_STATE]),
     "unknown state with an end": (record(state=4, end_time=END), {"end": None}, [Problem.UNKNOWN_STATE]),
     "progress 101": (active(progress=101), {"progress": 1.0}, [Problem.PROGRESS_OUT_OF_RANGE]),
@@ -263,18 +266,14 @@ def half_written(**fields: Any) -> Record:
     return failed(**{"end_time": 0, "reason": "", **fields})
 
 
-def test_a_half_written_job_is_failed_at_once_and_comes_again_at_each_listing() -> None:
+def test_a_half_written_job_is_failed_at_once_and_no_problem() -> None:
     decoder = ListingDecoder()
     first = decoder.whole([half_written()], NOW)
     assert [(job.state, job.half_written, job.failure_class) for job in first.changed] == [
         (State.FAILED, True, FailureClass.UNKNOWN)
     ]
     assert first.problems == Counter()
-    second = decoder.whole([half_written()], NOW + 30)
-    assert ids(second) == [1]
-    assert second.problems == Counter({Problem.ENDED_WITHOUT_END_TIME: 1})
-    third = decoder.whole([half_written()], NOW + 60)
-    assert (ids(third), third.problems) == ([1], Counter())
+    assert decoder.whole([half_written()], NOW + 30) == Decoded((), (), Counter(), 1)
 
 
 def test_what_milvus_writes_later_replaces_the_half_written_job() -> None:
@@ -376,10 +375,19 @@ def test_ids_that_are_no_longer_listed_are_gone_once() -> None:
     assert decoder.whole([record(2)], NOW).gone == ()
 
 
-def test_a_job_that_comes_back_is_new() -> None:
+def test_a_job_that_comes_back_is_told_again_with_its_problems_counted_once() -> None:
     decoder = ListingDecoder()
     decoder.whole([active(progress=250)], NOW)
     decoder.whole([], NOW)
+    back = decoder.whole([active(progress=250)], NOW)
+    assert (ids(back), back.problems) == ([1], Counter())
+
+
+def test_a_forgotten_job_that_comes_back_is_new() -> None:
+    decoder = ListingDecoder()
+    decoder.whole([active(progress=250)], NOW)
+    decoder.whole([], NOW)
+    decoder.forget([1])
     back = decoder.whole([active(progress=250)], NOW)
     assert (ids(back), back.problems) == ([1], Counter({Problem.PROGRESS_OUT_OF_RANGE: 1}))
 
@@ -569,3 +577,17 @@ def test_any_bytes_in_the_place_of_records_decode(raw: list[bytes]) -> None:
     except DecodeError:
         return
     sane(decode(*listing.jobs))
+
+
+def test_a_name_longer_than_milvus_allows_is_cut_and_two_of_them_stay_two() -> None:
+    """It is a label of some fifty series: 30 MB of it would be hundreds of megabytes of metrics."""
+    decoded = decode(*(record(number, collection_name="n" * 30_000_000 + end) for number, end in enumerate("ab", 1)))
+    one, other = (job.name for job in decoded.changed)
+    assert one != other
+    assert len(one) == len(other) == 255
+    assert one.startswith("n" * 238 + "~")
+    assert decoded.problems == {Problem.NAME_TOO_LONG: 2}
+
+
+def test_half_a_surrogate_pair_in_a_long_name_is_no_fault() -> None:
+    assert len(names.cut("\ud800" * 300)) == 255

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import pytest
 
+from exporter.demo.jobs import JobView
 from exporter.demo.scenario import believable_world
 from exporter.demo.spec import SCHEMES
 from exporter.demo.world import World
@@ -160,3 +161,36 @@ def test_at_a_higher_speed_stamps_stay_wall_clock() -> None:
     starts = [job.start_ms / 1000 for job in fast.list_jobs()]
     assert min(starts) >= NOW - 86_400 / 60
     assert max(starts) <= NOW
+
+
+def ids(world: World) -> dict[tuple[str, str], tuple[int, float]]:
+    return {
+        (record.database, record.name): (record.collection_id, record.created)
+        for base in world.names.databases()
+        for record in world.names.collections(base.name)
+    }
+
+
+@pytest.mark.parametrize("speed", [1.0, 60.0])
+def test_a_demo_that_is_started_again_has_the_same_collections_and_mostly_the_same_jobs(speed: float) -> None:
+    """Else a state file of its exporter would be for nothing."""
+    pause = 3600 / speed
+    ran_on, restarted = believable_world(NOW, speed=speed), believable_world(NOW + pause, speed=speed)
+    ran_on.advance(NOW + pause)
+    # This one is dropped and created again in every day that the demo invents.
+    anew = ("analytics", "promotions")
+    assert ids(restarted)[anew][0] == ids(ran_on)[anew][0]
+    before, after = ids(ran_on), ids(restarted)
+    assert {**after, anew: before[anew]} == before
+
+    def ended(world: World) -> dict[int, JobView]:
+        oldest = NOW + pause - 80_000 / speed
+        return {job.job_id: job for job in world.list_jobs() if job.end_ms and job.start_ms / 1000 > oldest}
+
+    kept, found = ended(ran_on), ended(restarted)
+    same = {job_id for job_id in kept.keys() & found.keys() if kept[job_id] == found[job_id]}
+    assert len(same) > 0.98 * max(len(kept), len(found))
+
+
+def test_collections_of_another_seed_are_others(world: World) -> None:
+    assert not {one for one, _ in ids(world).values()} & {one for one, _ in ids(believable_world(NOW, seed=2)).values()}

@@ -58,18 +58,16 @@ class Plain:
             best[record.job_id] = max(best.get(record.job_id, record), record, key=_how_far)
         changed = []
         for job_id, record in best.items():
-            again, found = self.said.get(job_id) == record.SerializeToString(), list[Problem]()
-            job = translated(record, job_id, now, found, ("path", "safe"), sources={}, again=again)
-            if again and not job.half_written:
+            if self.said.get(job_id) == record.SerializeToString():
                 continue
-            changed.append(job)
+            found: list[Problem] = []
+            changed.append(translated(record, job_id, now, found, ("path", "safe"), sources={}))
             self.said[job_id] = record.SerializeToString()
             for problem in found:
                 self.report(job_id, problem, problems)
         gone = (self.said.keys() if scope is None else self.said.keys() & scope) - best.keys()
         for job_id in gone:
             del self.said[job_id]
-            self.reported = {each for each in self.reported if each[0] != job_id}
         return Decoded(tuple(changed), tuple(gone), problems, len(best))
 
     def report(self, job_id: int, problem: Problem, problems: Counter[Problem]) -> None:

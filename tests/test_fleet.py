@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import weakref
 from collections.abc import Coroutine
@@ -130,6 +131,30 @@ def test_a_process_whose_share_is_empty_is_alive_and_ready() -> None:
         await fleet.close()
 
     run(scenario())
+
+
+def test_a_process_that_polls_nothing_looks_for_garbage() -> None:
+    """It is the first poll that switches the collector on after a start; here there may never be one."""
+
+    async def scenario() -> None:
+        empty = Fleet({}, SystemClock(), InForce(0.0))
+        gc.disable()
+        empty.start()
+        assert gc.isenabled()
+        emptied = Fleet(several("far"), SystemClock(), InForce(0.0))
+        gc.disable()
+        emptied.start()
+        assert not gc.isenabled()
+        await emptied.change({})
+        assert gc.isenabled()
+        for fleet in (empty, emptied):
+            await fleet.stop()
+            await fleet.close()
+
+    try:
+        run(scenario())
+    finally:
+        gc.enable()
 
 
 def test_a_change_touches_only_what_has_changed() -> None:

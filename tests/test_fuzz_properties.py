@@ -9,7 +9,7 @@ from fuzz import targets
 from fuzz.seeds import dictionary, regressions, seeds
 from fuzz.targets import TARGETS
 
-from exporter.milvus import secrets_patterns
+from exporter.redaction import reasons
 
 FOUND = regressions()
 
@@ -39,6 +39,6 @@ def test_seeds_of_listings_hold_jobs(target: str) -> None:
 
 
 def test_a_target_notices_a_secret_that_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(secrets_patterns, "_hide_values", lambda _, text: text)
+    monkeypatch.setattr(reasons, "hide_values", lambda text: text)
     with pytest.raises(AssertionError, match="can be read"):
         targets.canaries(b"".join(seeds("canaries")))

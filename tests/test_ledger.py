@@ -8,7 +8,7 @@ import pytest
 from builders import DAY, HOUR, NOON, collection, completed, failed, job, no_end
 
 from exporter.ledger import Ended, Ledger, Memory, database_rows, outcome_rows
-from exporter.model import Collection, FailureClass, Job, State
+from exporter.model import Collection, FailureClass, Job, Problem, State
 from exporter.snapshot import DatabaseRow, OutcomeRow
 
 DOCS = collection("docs")
@@ -39,6 +39,12 @@ def ids(counted: tuple[Ended, ...]) -> list[int]:
 
 def row(book: Ledger, at: Collection = DOCS) -> OutcomeRow:
     return next(r for r in outcome_rows(book.memory, lambda _: True, lambda _: None) if r.collection == at)
+
+
+def by_class(book: Ledger) -> dict[FailureClass, int]:
+    """The counts of failures by class that are not 0."""
+    shown = database(book)
+    return {failure: count for failure, count in shown.failed_by_class if count} if shown is not None else {}
 
 
 def database(book: Ledger, name: str = "sales") -> DatabaseRow | None:
@@ -139,7 +145,8 @@ def test_thirty_jobs_that_end_between_two_polls_are_counted_thirty_times() -> No
 def test_counted_jobs_are_told_in_the_order_of_their_ends() -> None:
     """So that the exemplar is the latest failure, whatever the order of the list."""
     book = ledger()
-    assert ids(whole(book, failed(3, NOON + 3), failed(1, NOON + 1), failed(2, NOON + 2))) == [1, 2, 3]
+    jobs = failed(3, NOON + 3), failed(1, NOON + 1), failed(2, NOON + 2)
+    assert ids(whole(book, *jobs, now=NOON + 5)) == [1, 2, 3]
     book.mark_shown()
     assert row(book).failed_exemplar == (3, NOON + 3)
 
@@ -176,54 +183,112 @@ def test_an_end_set_by_our_clock_does_not_wander() -> None:
     assert book.board.job(1)[0].end == NOON
 
 
-def test_a_half_written_failure_is_shown_at_once_and_counted_at_the_next_poll() -> None:
+# Half-written failures: Milvus lists them as failed before it has written how they ended
+
+
+HALF = no_end(1, State.FAILED, half_written=True)
+
+
+def test_a_half_written_failure_is_shown_at_once_and_counted_when_its_end_has_been_written() -> None:
     book = ledger()
-    half = no_end(1, State.FAILED, half_written=True)
-    assert whole(book, half) == ()
+    assert whole(book, HALF) == ()
     assert book.board.job(1)[0].state is State.FAILED
     assert ids(whole(book, failed(1, NOON + 5, FailureClass.TIMEOUT), now=NOON + 30)) == [1]
+    book.mark_shown()
+    assert (row(book).finished, row(book).failed, row(book).consecutive_failures) == (1, 1, 1)
     assert book.memory.ended[1].end == NOON + 5
     assert book.memory.ended[1].job.failure_class is FailureClass.TIMEOUT
 
 
-def test_a_half_written_failure_that_stays_so_ends_by_our_clock() -> None:
+def test_time_and_not_polls_decides_when_a_half_written_failure_is_taken_as_final() -> None:
     book = ledger()
-    half = no_end(1, State.FAILED, half_written=True)
-    whole(book, half)
-    assert ids(whole(book, half, now=NOON + 30)) == [1]
-    assert whole(book, half, now=NOON + 60) == ()
-    assert book.memory.ended[1].end == NOON + 30
-    assert book.board.job(1)[0].end == NOON + 30
+    for second in range(20):
+        assert whole(book, HALF, now=NOON + second) == ()
+        assert row(book).last_failure is None
+    whole(book, HALF, now=NOON + 20)
+    assert row(book).last_failure == NOON
+    assert row(book).consecutive_failures == 1
+    assert book.board.job(1)[0].end == NOON
     assert not book.board.job(1)[0].half_written
+
+
+def test_the_counters_by_class_wait_a_minute_for_the_reason() -> None:
+    book = ledger()
+    book.know({DOCS: None})
+    book.mark_shown()
+    for second in range(0, 60, 5):
+        assert whole(book, HALF, now=NOON + second) == ()
+        assert sum(by_class(book).values()) == 0
+    assert ids(whole(book, HALF, now=NOON + 60)) == [1]
+    assert by_class(book)[FailureClass.UNKNOWN] == 1
+    assert whole(book, HALF, now=NOON + 90) == ()
+
+
+def test_a_reason_within_a_minute_gives_the_class_in_the_counters() -> None:
+    book = ledger()
+    book.know({DOCS: None})
+    book.mark_shown()
+    whole(book, HALF)
+    whole(book, HALF, now=NOON + 25)
+    assert ids(whole(book, failed(1, NOON - 5, FailureClass.TIMEOUT), now=NOON + 59)) == [1]
+    assert by_class(book) == {FailureClass.TIMEOUT: 1}
+    assert row(book).failed == 1
+
+
+def test_a_reason_that_comes_late_changes_everything_but_the_counters() -> None:
+    book = ledger()
+    book.know({DOCS: None})
+    book.mark_shown()
+    for second in (0, 20, 60):
+        whole(book, HALF, now=NOON + second)
+    assert whole(book, failed(1, NOON - 5, FailureClass.TIMEOUT), now=NOON + 300) == ()
+    assert by_class(book) == {FailureClass.UNKNOWN: 1}
+    assert (row(book).finished, row(book).failed, row(book).consecutive_failures) == (1, 1, 1)
+    assert row(book).last_failure == NOON - 5
+    assert row(book).trouble.failure_class is FailureClass.TIMEOUT  # type: ignore[union-attr]
+
+
+def test_a_failure_that_turns_out_to_be_a_success_moves_the_stamps_and_takes_nothing_from_the_counters() -> None:
+    book = ledger()
+    book.know({DOCS: None})
+    book.mark_shown()
+    for second in (0, 20, 60):
+        whole(book, HALF, now=NOON + second)
+    whole(book, completed(1, NOON - 5), now=NOON + 90)
+    assert (row(book).last_success, row(book).last_failure, row(book).consecutive_failures) == (NOON - 5, None, 0)
+    assert (row(book).finished, row(book).failed, row(book).trouble) == (1, 1, None)
+
+
+def test_a_wait_for_indexes_that_ran_out_is_a_success_of_the_data_however_late_milvus_says_so() -> None:
+    book = ledger()
+    for second in (0, 20, 60):
+        whole(book, HALF, now=NOON + second)
+    whole(book, failed(1, NOON - 5, FailureClass.INDEX_WAIT_TIMEOUT), now=NOON + 90)
+    assert (row(book).last_success, row(book).consecutive_failures) == (NOON - 5, 0)
 
 
 def test_a_half_written_failure_that_vanishes_is_counted() -> None:
     """Better counted without a reason than lost."""
     book = ledger()
-    whole(book, no_end(1, State.FAILED, half_written=True))
-    assert ids(whole(book, gone=[1], now=NOON + 30)) == [1]
-    assert book.memory.ended[1].end == NOON + 30
-    assert whole(book, failed(1, NOON + 1), now=NOON + 60) == ()
-
-
-def test_a_half_written_failure_that_is_not_told_again_is_counted_all_the_same() -> None:
-    """The ledger does not lean on decode to repeat it: the next listing that covers it counts it."""
-    book = ledger()
-    whole(book, no_end(1, State.FAILED, half_written=True))
-    assert ids(whole(book, now=NOON + 30)) == [1]
-    assert whole(book, now=NOON + 60) == ()
+    whole(book, HALF)
+    whole(book, gone=[1], now=NOON + 30)
+    assert ids(whole(book, now=NOON + 60)) == [1]
+    assert book.memory.ended[1].end == NOON
+    assert whole(book, failed(1, NOON + 1), now=NOON + 90) == ()
 
 
 def test_a_half_written_failure_waits_for_a_listing_that_covers_it() -> None:
     book = ledger()
-    part(book, no_end(1, State.FAILED, half_written=True))
-    assert part(book, at=IMAGES, now=NOON + 30) == ()
-    assert ids(part(book, now=NOON + 60)) == [1]
+    part(book, HALF)
+    part(book, at=IMAGES, now=NOON + 30)
+    assert row(book).last_failure is None
+    part(book, now=NOON + 31)
+    assert row(book).last_failure == NOON
 
 
 def test_a_half_written_failure_in_the_first_listing_belongs_to_the_baseline() -> None:
     book = ledger(baseline_done=False)
-    whole(book, no_end(1, State.FAILED, half_written=True))
+    whole(book, HALF)
     assert whole(book, failed(1, NOON + 5), now=NOON + 30) == ()
     assert row(book).last_failure == NOON + 5
 
@@ -231,9 +296,72 @@ def test_a_half_written_failure_in_the_first_listing_belongs_to_the_baseline() -
 def test_a_half_written_failure_that_runs_on_has_not_failed() -> None:
     """The live view can take it back; a job that then vanishes while it runs is not counted as ended."""
     book = ledger()
-    whole(book, no_end(1, State.FAILED, half_written=True))
+    whole(book, HALF)
     assert whole(book, job(1, State.IN_PROGRESS), now=NOON + 30) == ()
     assert whole(book, gone=[1], now=NOON + 60) == ()
+
+
+def test_a_clock_that_is_set_back_does_not_make_a_half_written_failure_wait() -> None:
+    book = ledger()
+    whole(book, HALF)
+    assert ids(whole(book, HALF, now=NOON - HOUR)) == [1]
+
+
+def test_a_half_written_failure_that_is_given_up_is_counted_as_an_impossible_value() -> None:
+    book = ledger()
+    whole(book, HALF)
+    assert not book.problems
+    whole(book, HALF, now=NOON + 20)
+    whole(book, HALF, now=NOON + 40)
+    assert book.problems == {Problem.ENDED_WITHOUT_END_TIME: 1}
+
+
+# Stamps of a clock that is not ours
+
+
+def test_a_success_from_the_future_hides_no_failure_after_it() -> None:
+    book = ledger()
+    whole(book, completed(1, NOON + 2 * HOUR))
+    for number in (2, 3, 4):
+        whole(book, failed(number, NOON + number * 60), now=NOON + number * 60)
+    assert row(book).last_success == NOON
+    assert row(book).last_failure == NOON + 240
+    assert row(book).consecutive_failures == 3
+
+
+def test_a_capped_end_keeps_the_run_time_that_milvus_measured() -> None:
+    book = ledger()
+    whole(book, completed(1, NOON + 2 * HOUR, start=NOON + 2 * HOUR - 60))
+    listed, _ = book.board.job(1)
+    assert (listed.start, listed.end) == (NOON - 60, NOON)
+
+
+def test_an_end_that_is_written_after_the_reason_is_taken_as_it_is_written() -> None:
+    """No clock is ahead: we saw the failure before Milvus wrote when it was."""
+    book = ledger()
+    whole(book, no_end(1, State.FAILED, reason="x")._replace(start=NOON - 60))
+    assert row(book).last_failure == NOON
+    whole(book, failed(1, NOON + 5, start=NOON - 60, reason="x"), now=NOON + 10)
+    assert row(book).last_failure == NOON + 5
+    assert book.board.job(1)[0].start == NOON - 60
+    whole(book, failed(1, NOON + 500, start=NOON - 60, reason="x"), now=NOON + 20)
+    assert row(book).last_failure == NOON + 10, "no later than when we first saw one"
+
+
+@pytest.mark.parametrize("state", [State.PENDING, State.FAILED])
+def test_the_start_of_a_job_without_an_end_lies_no_later_than_its_first_sight(state: State) -> None:
+    book = ledger()
+    for later in (0, 10, 20, 40):
+        whole(book, job(1, state, start=NOON + HOUR, half_written=state is State.FAILED), now=NOON + later)
+        assert book.board.job(1)[0].start == NOON
+
+
+def test_a_capped_end_does_not_wander_when_the_job_is_listed_again() -> None:
+    book = ledger()
+    for later in (0, 30, HOUR):
+        whole(book, completed(1, NOON + 2 * HOUR), now=NOON + later)
+        assert row(book).last_success == NOON
+        assert book.board.job(1)[0].end == NOON
 
 
 # Counters are seen at 0 first
@@ -259,7 +387,7 @@ def test_stamps_of_an_unknown_collection_are_shown_at_once() -> None:
 
 def test_a_collection_of_the_inventory_stands_at_0_before_its_first_job() -> None:
     book = ledger()
-    book.know([DOCS])
+    book.know({DOCS: None})
     assert (row(book).finished, row(book).failed, row(book).consecutive_failures) == (0, 0, 0)
     assert database(book) is not None
     book.mark_shown()
@@ -271,13 +399,13 @@ def test_knowing_a_collection_again_takes_nothing_from_it() -> None:
     book = ledger()
     whole(book, completed(1, NOON))
     book.mark_shown()
-    book.know([DOCS])
+    book.know({DOCS: None})
     assert row(book).finished == 1
 
 
 def test_a_new_collection_in_a_shown_database_moves_the_databases_totals_at_once() -> None:
     book = ledger()
-    book.know([DOCS])
+    book.know({DOCS: None})
     book.mark_shown()
     whole(book, completed(1, NOON), at=IMAGES)
     assert row(book, IMAGES).finished == 0
@@ -300,14 +428,26 @@ def test_a_database_with_nothing_to_show_has_no_row() -> None:
 # Forgetting
 
 
-def test_an_id_is_forgotten_when_a_whole_listing_lacks_it_and_its_end_is_past_retention() -> None:
+def test_an_id_is_forgotten_when_it_has_been_missing_for_as_long_as_milvus_lists_an_ended_job() -> None:
     book = ledger()
     whole(book, completed(1, NOON))
-    whole(book, gone=[1], now=NOON + DAY - 1)
+    whole(book, gone=[1], now=NOON + 30)
+    whole(book, now=NOON + DAY + 29)
     assert book.take_forgotten() == frozenset()
-    whole(book, now=NOON + DAY + 1)
+    whole(book, now=NOON + DAY + 30)
     assert book.take_forgotten() == {1}
     assert book.memory.ended == {}
+
+
+@pytest.mark.parametrize("behind", [0, 50 * 60, 30 * HOUR], ids=["no", "50_minutes", "30_hours"])
+def test_a_gap_in_the_listing_counts_nothing_again_however_far_milvuss_clock_is_behind(behind: float) -> None:
+    book = ledger()
+    old = completed(1, NOON - 23 * HOUR - 40 * 60 - behind)
+    counted = [whole(book, old)]
+    for hour in range(3):
+        counted.append(whole(book, gone=[1], now=NOON + hour * HOUR + 30))
+        counted.append(whole(book, old, now=NOON + hour * HOUR + 60))
+    assert [ids(each) for each in counted if each] == [[1]]
 
 
 def test_an_id_that_is_still_listed_is_not_forgotten() -> None:
@@ -344,28 +484,37 @@ def test_outcomes_outlive_the_ids() -> None:
     assert row(book).finished == 1
 
 
-def test_a_vanished_active_job_is_forgotten_at_once() -> None:
+def test_the_place_of_an_active_job_outlives_a_gap_in_the_listing() -> None:
     book = ledger()
     whole(book, job(1, State.PENDING))
     whole(book, gone=[1], now=NOON + 30)
+    assert book.take_forgotten() == frozenset()
+    assert book.memory.running[1].collection == DOCS
+    whole(book, now=NOON + DAY + 30)
     assert book.take_forgotten() == {1}
+    assert book.memory.running == {}
 
 
 def test_forgotten_ids_are_told_once() -> None:
     book = ledger()
-    whole(book, job(1, State.PENDING))
+    whole(book, completed(1, NOON))
     whole(book, gone=[1])
-    book.take_forgotten()
+    whole(book, now=NOON + DAY)
+    assert book.take_forgotten() == {1}
     assert book.take_forgotten() == frozenset()
 
 
 def test_ids_that_a_memory_brought_along_and_milvus_no_longer_lists_are_forgotten() -> None:
-    """A restored memory is bounded by the listing as any other."""
+    """A restored memory is bounded by the listing as any other, and remembers since when each id has been missing."""
     first = ledger()
-    whole(first, completed(1, NOON), completed(2, NOON + 2 * DAY))
+    whole(first, completed(1, NOON), completed(2, NOON))
+    whole(first, gone=[1], now=NOON + HOUR)
     second = ledger(first.memory)
-    whole(second, now=NOON + 2 * DAY + HOUR)
+    whole(second, now=NOON + 2 * HOUR)
+    whole(second, now=NOON + DAY + HOUR)
     assert set(second.memory.ended) == {2}
+    whole(second, now=NOON + DAY + 2 * HOUR)
+    assert set(second.memory.ended) == set()
 
 
 def test_a_restored_memory_replays_nothing() -> None:
@@ -414,7 +563,7 @@ def test_outcomes_of_a_collection_with_listed_jobs_are_kept() -> None:
 def test_a_forgotten_collection_keeps_its_listed_jobs() -> None:
     book = ledger()
     whole(book, completed(1, NOON))
-    book.forget_collection(DOCS)
+    book.forget_collections([DOCS])
     assert DOCS not in book.memory.outcomes
     assert book.board.ids(DOCS) == {1}
 
@@ -456,7 +605,9 @@ def test_a_collection_learnt_late_inherits_what_its_jobs_left_behind() -> None:
 def test_what_is_older_than_the_ids_goes_with_the_only_heir() -> None:
     book = ledger()
     whole(book, completed(1, NOON), at=OPEN)
-    whole(book, completed(2, NOON + 2 * DAY), at=OPEN, gone=[1], now=NOON + 2 * DAY)
+    whole(book, completed(2, NOON + 60), at=OPEN, gone=[1], now=NOON + 60)
+    whole(book, at=OPEN, now=NOON + DAY + 60)
+    assert set(book.memory.ended) == {2}
     book.mark_shown()
     book.move_jobs({2: DOCS})
     assert row(book).finished == 2
@@ -500,7 +651,7 @@ def test_a_job_found_after_its_name_was_taken_for_dropped_brings_its_count_along
     """Forgotten with the name and learnt late: the new key has it all the same."""
     book = ledger()
     whole(book, completed(1, NOON), at=OPEN)
-    book.forget_collection(OPEN)
+    book.forget_collections([OPEN])
     whole(book, completed(1, NOON), at=OPEN, now=NOON + 30)
     book.move_jobs({1: DOCS})
     book.mark_shown()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from itertools import permutations
 
+import builders
 import pytest
 from builders import NOON, completed, failed, job, outcome_row
 from hypothesis import given
@@ -18,8 +19,7 @@ FailureClasses = st.sampled_from([FailureClass.SOURCE_EMPTY, FailureClass.SUPERS
 
 
 def ended(made: Job, *, counted: bool = True) -> Ended:
-    assert made.end is not None
-    return Ended(made, HERE, made.end, counted)
+    return builders.ended(made, HERE, counted=counted)
 
 
 def outcomes(*jobs: Job, counted: bool = True) -> Outcomes:
@@ -34,23 +34,23 @@ def test_nothing_has_ended() -> None:
     fresh = Outcomes()
     assert fresh.consecutive_failures == fresh.finished == fresh.failed == 0
     assert not fresh.failing
-    assert fresh.trouble is None
-    assert fresh.last_duration is None
+    assert fresh.facts.trouble is None
+    assert fresh.facts.last_duration is None
 
 
 def test_a_completed_job_is_a_success() -> None:
     """Its end is the last success and its run time the baseline for "slow"."""
     made = outcomes(completed(1, NOON, start=NOON - 42))
-    assert made.last_live == (NOON, 1)
-    assert made.last_duration == 42
+    assert made.facts.last_live == (NOON, 1)
+    assert made.facts.last_duration == 42
     assert (made.finished, made.failed, made.consecutive_failures) == (1, 0, 0)
 
 
 def test_an_index_wait_that_ran_out_is_a_success_that_failed() -> None:
     """The data is applied and serving: it is live, counts as failed job, and is no failure in a row."""
     made = outcomes(failed(1, NOON - 60), failed(2, NOON, FailureClass.INDEX_WAIT_TIMEOUT))
-    assert made.last_live == (NOON, 2)
-    assert made.last_failed == (NOON - 60, 1)
+    assert made.facts.last_live == (NOON, 2)
+    assert made.facts.last_failed == (NOON - 60, 1)
     assert made.consecutive_failures == 0
     assert not made.failing
     assert (made.finished, made.failed) == (2, 2)
@@ -59,16 +59,16 @@ def test_an_index_wait_that_ran_out_is_a_success_that_failed() -> None:
 def test_an_index_wait_that_ran_out_has_no_duration() -> None:
     """The baseline for "slow" is that of the latest completed job alone."""
     made = outcomes(completed(1, NOON, start=NOON - 5), failed(2, NOON + 60, FailureClass.INDEX_WAIT_TIMEOUT))
-    assert made.last_duration == 5
+    assert made.facts.last_duration == 5
 
 
 def test_an_index_wait_that_ran_out_is_shown_until_a_job_completes() -> None:
     """last_failure_info names the latest failure or index-wait time-out while no later job has completed."""
     made = outcomes(completed(1, NOON), failed(2, NOON + 60, FailureClass.INDEX_WAIT_TIMEOUT))
-    assert made.trouble is not None
-    assert made.trouble.job.job_id == 2
+    assert made.facts.trouble is not None
+    assert made.facts.trouble.job.job_id == 2
     made.add(ended(completed(3, NOON + 120)))
-    assert made.trouble is None
+    assert made.facts.trouble is None
 
 
 @pytest.mark.parametrize("harmless", [FailureClass.SUPERSEDED, FailureClass.CANCELLED])
@@ -76,30 +76,30 @@ def test_a_job_that_nobody_has_to_repair_is_counted_and_not_a_failure(harmless: 
     """Superseded and cancelled jobs move the failed counter, and neither the stamp, nor the row, nor the info."""
     made = outcomes(failed(1, NOON - 60), failed(2, NOON, harmless))
     assert made.failed == 2
-    assert made.last_failed == (NOON - 60, 1)
+    assert made.facts.last_failed == (NOON - 60, 1)
     assert made.consecutive_failures == 1
-    assert made.trouble is not None
-    assert made.trouble.job.job_id == 1
+    assert made.facts.trouble is not None
+    assert made.facts.trouble.job.job_id == 1
 
 
 def test_a_superseded_job_after_a_success_leaves_the_success_alone() -> None:
     made = outcomes(completed(1, NOON), failed(2, NOON + 5, FailureClass.SUPERSEDED))
     assert not made.failing
     assert made.consecutive_failures == 0
-    assert made.trouble is None
+    assert made.facts.trouble is None
 
 
 def test_a_failure_learnt_after_a_later_completion_is_no_trouble() -> None:
     """Only what no later job has made good is shown, also when it is learnt late."""
     made = outcomes(completed(2, NOON), failed(1, NOON - 60))
-    assert made.trouble is None
-    assert made.last_failed == (NOON - 60, 1)
+    assert made.facts.trouble is None
+    assert made.facts.last_failed == (NOON - 60, 1)
     assert made.consecutive_failures == 0
 
 
 def test_a_completion_learnt_late_does_not_clear_a_later_failure() -> None:
     made = outcomes(failed(2, NOON), completed(1, NOON - 60))
-    assert made.trouble is not None
+    assert made.facts.trouble is not None
     assert made.consecutive_failures == 1
     assert made.failing
 
@@ -114,16 +114,16 @@ def test_ends_that_are_equal_are_told_apart_by_job_id() -> None:
     for order in permutations([failed(1, NOON), completed(2, NOON), failed(3, NOON)]):
         made = outcomes(*order)
         assert made.consecutive_failures == 1
-        assert made.trouble is not None
-        assert made.trouble.job.job_id == 3
+        assert made.facts.trouble is not None
+        assert made.facts.trouble.job.job_id == 3
 
 
 def test_a_completed_job_without_a_start_is_counted_and_not_measured() -> None:
     """The run time of the last one that could be measured stays."""
     made = outcomes(completed(1, NOON, start=NOON - 7), job(2, State.COMPLETED, start=None, end=NOON + 60))
     assert made.finished == 2
-    assert made.last_live == (NOON + 60, 2)
-    assert made.last_duration == 7
+    assert made.facts.last_live == (NOON + 60, 2)
+    assert made.facts.last_duration == 7
     totals = DatabaseTotals()
     totals.add(ended(job(2, State.COMPLETED, start=None, end=NOON)))
     assert sum(totals.buckets) == 0
@@ -133,16 +133,16 @@ def test_the_baseline_sets_stamps_and_moves_no_counter() -> None:
     made = outcomes(completed(1, NOON), failed(2, NOON + 60), counted=False)
     assert (made.finished, made.failed) == (0, 0)
     assert made.last_failed_counted is None
-    assert made.last_live == (NOON, 1)
+    assert made.facts.last_live == (NOON, 1)
     assert made.consecutive_failures == 1
-    assert made.trouble is not None
+    assert made.facts.trouble is not None
 
 
 def test_more_failures_in_a_row_than_are_remembered_singly_are_all_counted() -> None:
     """The memory of a collection is bounded; the number of failures in a row is not."""
     made = outcomes(*(failed(i, NOON + i) for i in range(1000)))
     assert made.consecutive_failures == 1000
-    assert len(made.recent) < 300
+    assert len(made.facts.recent) < 300
     made.add(ended(completed(5000, NOON + 5000)))
     assert made.consecutive_failures == 0
 
@@ -181,7 +181,7 @@ def test_a_joined_memory_is_as_bounded_as_a_single_one() -> None:
     made = outcomes(*(failed(2 * i, NOON + 2 * i) for i in range(300)))
     made.merge(outcomes(*(failed(2 * i + 1, NOON + 2 * i + 1) for i in range(300))))
     assert made.consecutive_failures == 600
-    assert len(made.recent) < 300
+    assert len(made.facts.recent) < 300
 
 
 def test_the_exemplar_of_a_joined_memory_is_the_latest() -> None:

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from builders import DAY, NOON, completed, failed
+from builders import AS_IS, DAY, NOON, completed, ended, failed
 
 from exporter.errors import StateUnusable
-from exporter.ledger import Ended, History, Mark, Memory, StateFile
+from exporter.ledger import History, Mark, Memory, StateFile
 from exporter.ledger import history as module
 from exporter.model import Collection, Job
 
@@ -21,8 +21,8 @@ DOCS = Collection("sales", "docs", 7)
 
 @pytest.fixture
 def state(tmp_path: Path) -> Iterator[StateFile]:
-    file = StateFile(tmp_path / "state.db", 30 * DAY)
-    file.open()
+    file = StateFile(tmp_path / "state.db", 30 * DAY, AS_IS)
+    file.open(NOON)
     file.load(NOON)
     yield file
     file.close()
@@ -31,14 +31,14 @@ def state(tmp_path: Path) -> Iterator[StateFile]:
 def keep(state: StateFile, *jobs: Job, collection: Collection = DOCS) -> Memory:
     memory = Memory(NOON)
     for job in jobs:
-        memory.ended[job.job_id] = Ended(job, collection, job.end or NOON, counted=True)
+        memory.ended[job.job_id] = ended(job, collection)
     state.save(memory, NOON)
     return memory
 
 
 def test_jobs_come_newest_first_with_what_a_chart_needs(state: StateFile) -> None:
     keep(state, completed(1, NOON - 50), failed(2, NOON - 20))
-    assert History(state.path).marks("sales", "docs", since=0.0, most=10) == (
+    assert History(state.path, AS_IS.clean).marks("sales", "docs", since=0.0, most=10) == (
         Mark(2, "RefreshFailed", NOON - 30, NOON - 20),
         Mark(1, "RefreshCompleted", NOON - 60, NOON - 50),
     )
@@ -47,14 +47,16 @@ def test_jobs_come_newest_first_with_what_a_chart_needs(state: StateFile) -> Non
 def test_jobs_that_milvus_and_the_counting_have_forgotten_are_there(state: StateFile) -> None:
     keep(state, completed(1, NOON - 50))
     state.save(Memory(NOON), NOON)
-    assert [mark.job_id for mark in History(state.path).marks("sales", "docs", since=0.0, most=10)] == [1]
+    assert [mark.job_id for mark in History(state.path, AS_IS.clean).marks("sales", "docs", since=0.0, most=10)] == [1]
 
 
 def test_other_collections_and_older_jobs_are_not(state: StateFile) -> None:
     memory = keep(state, completed(1, NOON - 5 * DAY), completed(2, NOON))
-    memory.ended[3] = Ended(completed(3, NOON), Collection("lake", "docs", 8), NOON, counted=True)
+    memory.ended[3] = ended(completed(3, NOON), Collection("lake", "docs", 8))
     state.save(memory, NOON)
-    assert [mark.job_id for mark in History(state.path).marks("sales", "docs", since=NOON - DAY, most=10)] == [2]
+    assert [
+        mark.job_id for mark in History(state.path, AS_IS.clean).marks("sales", "docs", since=NOON - DAY, most=10)
+    ] == [2]
 
 
 @pytest.mark.parametrize("most", [1, 4, 5, 7, 100])
@@ -64,15 +66,15 @@ def test_slices_leave_nothing_out_and_say_nothing_twice(
     monkeypatch.setattr(module, "_SLICE", 2)
     # Several end at the same moment, where a slice may end too.
     keep(state, *(completed(n, NOON - n // 3) for n in range(9)))
-    found = [mark.job_id for mark in History(state.path).marks("sales", "docs", since=0.0, most=most)]
+    found = [mark.job_id for mark in History(state.path, AS_IS.clean).marks("sales", "docs", since=0.0, most=most)]
     assert found == [2, 1, 0, 5, 4, 3, 8, 7, 6][:most]
 
 
 def test_a_job_comes_back_whole(state: StateFile) -> None:
     job = failed(2, NOON - 20, reason="it's gone; DROP TABLE ended")
     keep(state, job)
-    assert History(state.path).jobs([2, 3]) == {2: job}
-    assert History(state.path).jobs([]) == {}
+    assert History(state.path, AS_IS.clean).jobs([2, 3]) == {2: job}
+    assert History(state.path, AS_IS.clean).jobs([]) == {}
 
 
 def test_a_row_that_was_tampered_with_is_refused(state: StateFile) -> None:
@@ -81,12 +83,12 @@ def test_a_row_that_was_tampered_with_is_refused(state: StateFile) -> None:
         connection.execute("UPDATE ended SET reason = 'x'")
     connection.close()
     with pytest.raises(StateUnusable, match="damaged"):
-        History(state.path).jobs([1])
+        History(state.path, AS_IS.clean).jobs([1])
 
 
 def test_reading_never_makes_a_file(tmp_path: Path) -> None:
     with pytest.raises(StateUnusable):
-        History(tmp_path / "none.db").marks("a", "b", since=0.0, most=1)
+        History(tmp_path / "none.db", AS_IS.clean).marks("a", "b", since=0.0, most=1)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -95,7 +97,7 @@ def test_a_file_that_is_none_of_ours_is_named_and_no_traceback(tmp_path: Path, c
     path = tmp_path / "odd name?.db"
     path.write_bytes(content)
     with pytest.raises(StateUnusable, match="odd name"):
-        History(path).marks("a", "b", since=0.0, most=1)
+        History(path, AS_IS.clean).marks("a", "b", since=0.0, most=1)
 
 
 def test_the_writer_can_write_between_two_slices(state: StateFile, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,13 +107,16 @@ def test_the_writer_can_write_between_two_slices(state: StateFile, monkeypatch: 
     made: list[object] = []
 
     def between(row: tuple[object, ...]) -> Mark:
-        memory.ended[10 + len(made)] = Ended(completed(10 + len(made), NOON), DOCS, NOON, counted=True)
+        memory.ended[10 + len(made)] = ended(completed(10 + len(made), NOON), DOCS)
         state.save(memory, NOON)
         made.append(row)
         return Mark(*row)  # type: ignore[arg-type]
 
     monkeypatch.setattr(module, "_mark", between)
-    assert [mark.job_id for mark in History(state.path).marks("sales", "docs", since=0.0, most=10)] == [2, 1]
+    assert [mark.job_id for mark in History(state.path, AS_IS.clean).marks("sales", "docs", since=0.0, most=10)] == [
+        2,
+        1,
+    ]
     assert state.account.ok
     assert len(made) == 2
 
@@ -121,7 +126,7 @@ def test_the_writers_locks_outlive_a_reader(state: StateFile) -> None:
     keep(state, completed(1, NOON))
     writer = sqlite3.connect(state.path, isolation_level=None)
     writer.execute("BEGIN IMMEDIATE")
-    History(state.path).marks("sales", "docs", since=0.0, most=1)
+    History(state.path, AS_IS.clean).marks("sales", "docs", since=0.0, most=1)
     code = f"import sqlite3; sqlite3.connect({str(state.path)!r}, timeout=0.05).execute('BEGIN IMMEDIATE')"
     other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     writer.rollback()

@@ -16,6 +16,7 @@ from exporter.model import Collection, FailureClass, State
 from exporter.page import Source, pages
 from exporter.page.render import POLICY
 from exporter.store import PollAccount, Publication
+from exporter.web import Request
 
 
 def clean(text: str) -> str:
@@ -85,7 +86,7 @@ def test_trouble_without_a_reason_of_a_job_says_what_it_means() -> None:
 
 def test_without_an_address_of_runbooks_there_is_no_dead_link() -> None:
     table = pages(lambda: {"": troubled().source()}, Clock(NOON))
-    text = body(asyncio.run(table["/"]("")))  # type: ignore[arg-type]
+    text = body(asyncio.run(table["/"](Request("GET", b"/"))))  # type: ignore[arg-type]
     assert "access_denied" in text
     assert "What to do" not in text
 
@@ -358,9 +359,9 @@ def test_where_no_milvus_is_watched_the_page_says_so() -> None:
 def test_targets_may_come_and_go() -> None:
     sources = {"prod": troubled().source()}
     table = pages(lambda: sources, Clock(NOON))
-    assert "staging" not in body(asyncio.run(table["/"]("")))  # type: ignore[arg-type]
+    assert "staging" not in body(asyncio.run(table["/"](Request("GET", b"/"))))  # type: ignore[arg-type]
     sources["staging"] = World().source()
-    assert "staging" in body(asyncio.run(table["/"]("")))  # type: ignore[arg-type]
+    assert "staging" in body(asyncio.run(table["/"](Request("GET", b"/"))))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("outcome", [{"last_success": NOON + 500}, {"last_success": NOON - 900 * DAY, "max_age": 1.0}])
@@ -373,3 +374,25 @@ def test_classes_that_need_nobody_are_no_trouble() -> None:
     shown = page(World().add("docs", late, trouble=late, last_success=NOON - 5).source())
     assert "The one collection is fine" in shown.text
     assert f"{RUNBOOKS}/MilvusExternalRefreshIndexWaitTimedOut.md" in shown.links
+
+
+ODD = "do\u202ecs\u200b\x1b\u2066"
+"""A name whose direction marks, zero-width blank and control no browser shows."""
+
+
+@pytest.mark.parametrize("path", ["/", "/collection"])
+def test_what_cannot_be_seen_in_a_name_is_written_out_and_the_name_still_leads_to_its_collection(path: str) -> None:
+    """It could pass for another collection. Links and forms keep the name itself: it is the identity."""
+    denied = failed(1, NOON - 60, FailureClass.ACCESS_DENIED, reason=f"Access {ODD}", source=f"s3://{ODD}")
+    world = World().add(ODD, denied, database=ODD, trouble=denied, failing=True, last_failure=NOON - 60)
+    query = urlencode({"database": ODD, "name": ODD}) if path == "/collection" else ""
+    text = body(fetch(world.source(), path, query))
+    written = ODD.encode("unicode_escape").decode()
+    assert written in text
+    values = re.findall(r'<option value="([^"]*)"', text)
+    for value in values:
+        text = text.replace(f'"{value}"', "")
+    assert not any(char in text for char in ODD if not char.isprintable())
+    if path == "/":
+        assert ODD in values
+        assert urlencode({"name": ODD}) in text

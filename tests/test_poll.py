@@ -132,9 +132,10 @@ def test_outcomes_outlive_milvuss_memory(milvus: ScriptedMilvus, watching: Watch
     number = milvus.refreshed(docs)
     ended = milvus.clock.wall()
     watch.poll()
-    milvus.clock.turn(2 * DAY)
     milvus.forget(number)
-    watch.poll(2)
+    watch.poll()
+    milvus.clock.turn(DAY)
+    watch.poll()
     assert watch.row("docs") is None
     assert watch.outcome("docs").last_success == ended  # type: ignore[union-attr]
     assert watch.finished("docs") == 1
@@ -142,24 +143,25 @@ def test_outcomes_outlive_milvuss_memory(milvus: ScriptedMilvus, watching: Watch
 
 
 def test_everything_about_a_job_is_forgotten_with_it(milvus: ScriptedMilvus, watching: Watching) -> None:
-    """Memory is bounded by the listing: ledger, attribution, decode and board."""
+    """Memory is bounded by what Milvus may list again: ledger, attribution, decode and board."""
     milvus.create("docs", "hr")
     docs = milvus.create("docs", "sales")
     watch = watching()
     numbers = [milvus.refreshed(docs), milvus.submit(docs), milvus.refreshed(milvus.create("gone"))]
     milvus.drop(milvus.jobs[numbers[2]][1])
     watch.poll()
-    milvus.clock.turn(2 * DAY)
     milvus.forget(*numbers)
-    watch.poll(2)
+    watch.poll()
+    milvus.clock.turn(DAY)
+    watch.poll()
     memory = watch.corridor._memory
     assert memory.ledger.memory.ended == {}
+    assert memory.ledger.memory.running == {}
     assert len(memory.ledger.board) == 0
-    assert memory.ledger._missing == set()
     assert (memory.attribution._settled, memory.attribution._open, memory.attribution._denied) == ({}, {}, {})
     assert (memory._decoder._said, memory._decoder._reported) == ({}, {})
-    assert (len(memory._jobs.rows), memory._jobs._singly) == (0, {})
-    assert memory._outcomes._singly.keys() == {("hr", "docs"), ("sales", "docs")}
+    assert (len(memory._overview._jobs.rows), memory._overview._jobs._singly) == (0, {})
+    assert memory._overview._outcomes._singly.keys() == {("hr", "docs"), ("sales", "docs")}
 
 
 def test_a_job_that_vanishes_between_two_failed_polls_leaves_nothing(
@@ -174,7 +176,9 @@ def test_a_job_that_vanishes_between_two_failed_polls_leaves_nothing(
         watch.poll()
         milvus.forget(number)
         watch.poll()
-    watch.poll(2)
+    watch.poll()
+    milvus.clock.turn(DAY)
+    watch.poll()
     assert watch.corridor._memory.attribution.ids() == frozenset()
 
 
@@ -214,7 +218,7 @@ def test_a_job_listed_twice_is_counted_once(milvus: ScriptedMilvus, watching: Wa
 
 
 def test_a_half_written_failure(milvus: ScriptedMilvus, watching: Watching) -> None:
-    """RefreshFailed at once, counted and classified at the next poll."""
+    """RefreshFailed at once, counted and classified when Milvus has written the rest."""
     docs = milvus.create("docs")
     watch = watching()
     watch.poll()
@@ -237,9 +241,9 @@ def test_a_half_written_failure_that_stays_so(milvus: ScriptedMilvus, watching: 
     watch = watching()
     watch.poll()
     milvus.half_fail(milvus.submit(docs))
-    watch.poll(2)
+    watch.poll()
     ended = milvus.clock.wall()
-    watch.poll(3)
+    watch.poll(4)
     found = watch.outcome("docs")
     assert found.failed == 1  # type: ignore[union-attr]
     assert found.last_failure == ended  # type: ignore[union-attr]
@@ -331,10 +335,10 @@ STATIONS = {
     "questions": "exporter.catalog.Attribution.questions",
     "settle": "exporter.catalog.Attribution.answer",
     "remember": "exporter.ledger.Ledger.observe_whole",
-    "forget": "exporter.ledger.Ledger._forget_ids",
+    "forget": "exporter.ledger.missing.Missing.overdue",
     "summarise": "exporter.summary.job_rows",
     "bound": "exporter.summary.keep_within",
-    "outcomes": "exporter.poll.memory.outcome_row",
+    "outcomes": "exporter.poll.overview.outcome_row",
 }
 
 

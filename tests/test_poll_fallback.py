@@ -12,6 +12,7 @@ from exporter.milvus.pb import milvus_refresh_pb2 as pb
 from exporter.model import Collection
 
 BROKEN = errors.ServerFault("job 12 references missing task 34", code=5)
+SHOWN = ("show_collections", "default")
 
 
 @pytest.fixture
@@ -250,6 +251,32 @@ def test_a_slow_fallback_is_bounded_by_the_polls_deadline(milvus: ScriptedMilvus
     watch.poll(every=0.0)
     assert milvus.clock.monotonic() - begun <= 10.0
     assert 0 < len(watch.snapshot.unlisted) < 40
+
+
+def test_a_slow_first_inventory_takes_no_time_from_the_first_polls_fallback(
+    milvus: ScriptedMilvus, watching: Watching
+) -> None:
+    """The inventory is what tells the names to list by, and has more time than a poll."""
+    docs = milvus.create("docs")
+    milvus.refreshed(docs)
+    milvus.refuse_whole = BROKEN
+    milvus.on_call = lambda call: milvus.clock.turn(20.0) if call == SHOWN else None
+    watch = watching()
+    watch.poll()
+    assert watch.account.partial
+    assert watch.listed("docs") == 1
+
+
+def test_a_slow_first_inventory_takes_no_time_from_asking_whose_a_job_is(
+    milvus: ScriptedMilvus, watching: Watching
+) -> None:
+    for database in ("sales", "hr"):
+        milvus.refreshed(milvus.create("docs", database))
+    milvus.on_call = lambda call: milvus.clock.turn(20.0) if call == SHOWN else None
+    watch = watching()
+    watch.poll()
+    assert sorted(milvus.asked_by_name) == [("hr", "docs"), ("sales", "docs")]
+    assert watch.listed("docs", "sales") == watch.listed("docs", "hr") == 1
 
 
 def test_each_poll_goes_on_where_the_last_one_stopped(milvus: ScriptedMilvus, watching: Watching) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.milvus import reasons
-from exporter.milvus.reasons import classify, strip_wrappers
+from exporter.milvus.reasons import Row, classify, strip_wrappers
 from exporter.model import FailureClass as Class
 
 TEXTS = yaml.safe_load((Path(__file__).parent / "data" / "reasons.yaml").read_text())
@@ -31,8 +33,30 @@ def test_each_known_text_has_its_class(case: dict[str, str]) -> None:
     assert classify(case["text"]) == Class(case["class"])
 
 
-def test_every_pattern_of_the_facts_is_in_the_data() -> None:
-    assert {case["pattern"] for case in TEXTS} == set(range(1, 37))
+def test_no_pattern_is_left_out_of_the_data() -> None:
+    assert {case["pattern"] for case in TEXTS} == set(range(1, 49))
+
+
+def _smaller_rows(row: Row) -> Iterator[Row]:
+    """Return the row without one of its phrases, for each, and without its pattern."""
+    for phrase in row.phrases:
+        yield replace(row, phrases=tuple(other for other in row.phrases if other != phrase))
+    if row.pattern:
+        yield replace(row, pattern=None)
+
+
+@pytest.mark.parametrize("table", ["TABLE", "WEAK"])
+def test_no_phrase_of_the_table_can_go_without_a_text_losing_its_class(
+    table: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows: tuple[Row, ...] = getattr(reasons, table)
+    idle = []
+    for number, row in enumerate(rows):
+        for smaller in _smaller_rows(row):
+            monkeypatch.setattr(reasons, table, (*rows[:number], smaller, *rows[number + 1 :]))
+            if all(classify(case["text"]) == Class(case["class"]) for case in TEXTS):
+                idle.append((row.found, set(row.phrases) - set(smaller.phrases) or row.pattern))
+    assert not idle
 
 
 def test_every_class_is_the_answer_to_some_text() -> None:
@@ -80,6 +104,12 @@ def test_a_wrapper_around_nothing_keeps_its_own_class(wrapper: str) -> None:
         "bucket/forbidden/unreachable/part-404.parquet",
         "column 'permission denied'",
         'column "no such file"',
+        "unauthorized-45/no-such-key",
+        "lake.forbidden/404",
+        "[key=unauthorized/403]",
+        "[path=s3://b/timeout/403.parquet]",
+        "<BucketName>access-denied</BucketName>",
+        "<Key>timeout/corrupt/no such file</Key>",
         "b-403.parquet",
         "403.parquet",
     ],
@@ -98,7 +128,16 @@ def test_a_status_that_stands_alone_is_evidence(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["4031 bytes", "403 rows", "segment 403 is odd", "all 403 of them", "10.403.1.2", "id=1403", "403,211 things"],
+    [
+        "4031 bytes",
+        "403 rows",
+        "segment 403 is odd",
+        "id 403",
+        "all 403 of them",
+        "10.403.1.2",
+        "id=1403",
+        "403,211 things",
+    ],
 )
 def test_a_number_that_only_looks_like_a_status_is_none(text: str) -> None:
     assert classify(text) == Class.UNKNOWN

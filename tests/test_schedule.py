@@ -258,3 +258,55 @@ def test_work_that_does_not_end_in_time_is_broken_off() -> None:
         await schedule.stop()
 
     run(scenario())
+
+
+@pytest.mark.parametrize("end", ["stop", "remove"])
+def test_work_that_is_broken_off_leaves_no_error_in_the_log(end: str, caplog: pytest.LogCaptureFixture) -> None:
+    """With many targets it would be a line for each, at each stop."""
+
+    async def scenario() -> None:
+        begun, ended = asyncio.Event(), asyncio.Event()
+
+        async def poll() -> None:
+            begun.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                ended.set()
+
+        schedule = Schedule(HandTurnedClock(), lambda name: None)
+        schedule.every(NEVER, "poll", poll, at_once=True)
+        schedule.start()
+        await begun.wait()
+        if end == "remove":
+            await schedule.remove("poll", 0.0)
+        await schedule.stop()
+        assert ended.is_set()
+        await asyncio.sleep(0)  # the scheduler's own callbacks
+
+    run(scenario())
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize("turns", range(5))
+def test_a_stop_around_the_first_tick_leaves_no_error_in_the_log(turns: int, caplog: pytest.LogCaptureFixture) -> None:
+    """Before work that is due has begun, while it begins, and after."""
+
+    async def scenario() -> None:
+        polls: list[str] = []
+
+        async def poll() -> None:
+            polls.append("polled")
+
+        schedule = Schedule(HandTurnedClock(), lambda name: None)
+        for number in range(3):
+            schedule.every(NEVER, f"poll {number}", poll, at_once=True)
+        schedule.start()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await schedule.stop()
+        assert polls in ([], ["polled"] * 3)
+        await asyncio.sleep(0)
+
+    run(scenario())
+    assert caplog.text == ""

@@ -15,14 +15,28 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from builders import DAY, HOUR, Clock, ScriptedMilvus, Watch, completed, failed, job
+from builders import AS_IS, DAY, HOUR, NOON, Clock, ScriptedMilvus, Watch, completed, ended, failed, job
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from exporter import errors
 from exporter.errors import StateUnusable, StateUnwritable
-from exporter.ledger import DatabaseTotals, Ended, Memory, Outcomes, StateFile, database, look_at_state, read_state
-from exporter.model import Collection, FailureClass
+from exporter.ledger import (
+    DatabaseTotals,
+    Ledger,
+    Memory,
+    Outcomes,
+    Rules,
+    Running,
+    Stage,
+    StateFile,
+    database,
+    database_rows,
+    look_at_state,
+    outcome_rows,
+    read_state,
+)
+from exporter.model import Collection, FailureClass, Job
 
 PLACE = Collection("sales", "docs", 7)
 
@@ -51,8 +65,8 @@ def rows(path: Path, query: str) -> list[Any]:
 
 
 def use(path: Path, since: float = 0.0, history: float = 30 * DAY) -> tuple[StateFile, Memory]:
-    state = StateFile(path, history)
-    state.open()
+    state = StateFile(path, history, AS_IS)
+    state.open(2 * DAY)
     return state, state.load(since)
 
 
@@ -67,10 +81,9 @@ def remembering(number: int = 3) -> Memory:
 
 def end(memory: Memory, id_: int, moment: float | None = None, place: Collection = PLACE) -> None:
     made = (failed if id_ % 3 == 0 else completed)(id_, DAY + id_ if moment is None else moment)
-    ended = Ended(made, place, made.end or 0.0, counted=True)
-    memory.ended[id_] = ended
-    memory.outcomes.setdefault(place, Outcomes()).add(ended)
-    memory.databases[place.database].add(ended)
+    memory.ended[id_] = one = ended(made, place)
+    memory.outcomes.setdefault(place, Outcomes()).add(one)
+    memory.databases[place.database].add(one)
 
 
 def written(path: Path, memory: Memory, now: float = 2 * DAY) -> None:
@@ -291,9 +304,10 @@ def test_ids_forgotten_by_milvus_while_nobody_watched_are_forgotten_here(milvus:
     job = milvus.refreshed(docs)
     with Watch(milvus, state=path) as before:
         before.poll()
-    milvus.clock.turn(2 * DAY)
     milvus.forget(job)
     with Watch(milvus, state=path) as after:
+        after.poll()
+        milvus.clock.turn(DAY)
         after.poll()
         assert after.memory.ended == {}
     assert rows(path, "SELECT job_id, known FROM ended") == [(job, 0)]
@@ -352,8 +366,10 @@ def test_everything_that_is_remembered_comes_back_equal(path: Path) -> None:
     """Nothing is rounded, renamed or lost on the way through the file."""
     memory, place = remembering(5), Collection("sales", 'do"cs\n', 8)
     memory.covered.add(Collection("", "x"))
-    for ended in (completed(2**62, 1000.125), failed(-3, 2000.5, FailureClass.INDEX_WAIT_TIMEOUT), job(0, end=0.1)):
-        memory.ended[ended.job_id] = Ended(ended, place, ended.end or 0.0, counted=False)
+    for made in (completed(2**62, 1000.125), failed(-3, 2000.5, FailureClass.INDEX_WAIT_TIMEOUT), job(0, end=0.1)):
+        memory.ended[made.job_id] = ended(made, place, counted=False)
+    memory.running[7] = Running(place, "docs", 3000.5, missed=4000.25)
+    memory.running[8] = Running(PLACE, "docs", None)
     written(path, memory)
     assert read_state(path) == memory
 
@@ -375,7 +391,8 @@ def test_what_is_written_bit_by_bit_is_what_is_remembered(opened: StateFile, pat
             case 3 if memory.outcomes:
                 del memory.outcomes[chance.choice(list(memory.outcomes))]
             case 4 if memory.ended:
-                memory.ended[chance.choice(list(memory.ended))].collection = chance.choice(places)
+                moved = chance.choice(list(memory.ended))
+                memory.ended[moved] = memory.ended[moved]._replace(collection=chance.choice(places))
             case 5:
                 memory.databases.pop(chance.choice(["hr", "sales", "none"]), None)
                 memory.databases.setdefault("sales", DatabaseTotals())
@@ -394,7 +411,7 @@ def test_a_job_forgotten_and_listed_anew_between_two_saves(opened: StateFile, pa
     """Its row says what is known of it now."""
     memory = remembering(1)
     opened.save(memory, 2 * DAY)
-    memory.ended[1] = Ended(failed(1, DAY), memory.ended[1].collection, DAY, counted=False)
+    memory.ended[1] = ended(failed(1, DAY), memory.ended[1].collection, counted=False)
     opened.save(memory, 2 * DAY)
     assert read_state(path) == memory
 
@@ -404,7 +421,7 @@ def test_a_failure_learnt_late_is_written(opened: StateFile, path: Path) -> None
     memory = remembering(3)
     opened.save(memory, 2 * DAY)
     outcomes = memory.outcomes[PLACE]
-    outcomes.add(Ended(failed(99, DAY + 2.5), PLACE, DAY + 2.5, counted=False))
+    outcomes.add(ended(failed(99, DAY + 2.5), PLACE, counted=False))
     assert outcomes.consecutive_failures == 2
     opened.save(memory, 2 * DAY)
     assert read_state(path) == memory
@@ -435,14 +452,14 @@ def test_a_reader_sees_one_save_or_the_next(opened: StateFile, path: Path) -> No
 def test_a_second_process_is_told_who_has_the_file(opened: StateFile, path: Path) -> None:
     """One writer: two would count everything twice."""
     with pytest.raises(StateUnusable, match="another process uses it; give each exporter a file of its own"):
-        StateFile(path, DAY).open()
+        StateFile(path, DAY, AS_IS).open(2 * DAY)
 
 
 def test_the_lock_goes_with_the_process(opened: StateFile, path: Path) -> None:
     """No stale lock has to be removed by hand."""
     opened.close()
-    other = StateFile(path, DAY)
-    other.open()
+    other = StateFile(path, DAY, AS_IS)
+    other.open(2 * DAY)
     other.close()
 
 
@@ -586,8 +603,9 @@ def test_a_collection_renamed_while_nobody_watched_keeps_its_memory(milvus: Scri
     number = milvus.refused(docs)
     with Watch(milvus, state=path) as before:
         before.poll()
-        milvus.clock.turn(2 * DAY)
         milvus.forget(number)
+        before.poll()
+        milvus.clock.turn(DAY)
         before.poll()
         assert before.memory.ended == {}
         known = before.outcome("docs")
@@ -737,9 +755,9 @@ def test_a_file_that_cannot_be_used_is_named_and_left_alone(path: Path, spoil: A
     """A state file is evidence: it is never reset in silence, and nothing is written to it later either."""
     spoil(path)
     before = path.read_bytes() if path.is_file() else None
-    state = StateFile(path, DAY)
+    state = StateFile(path, DAY, AS_IS)
     with pytest.raises(StateUnusable) as said:
-        state.open()
+        state.open(2 * DAY)
     assert str(said.value) == f"{path}: {why}"
     assert not isinstance(said.value, StateUnwritable)
     state.save(remembering(), 5.0)
@@ -762,8 +780,8 @@ def test_what_another_program_has_left_half_written_is_left_alone(path: Path, tm
     half_way(path, theirs, "UPDATE somebody SET elses = 'y' || elses")
     before = [file.read_bytes() for file in sorted(theirs.iterdir())]
     with pytest.raises(StateUnusable, match="another program"):
-        StateFile(theirs / path.name, DAY).open()
-    (theirs / f"{path.name}.lock").unlink()
+        StateFile(theirs / path.name, DAY, AS_IS).open(2 * DAY)
+    assert not (theirs / f"{path.name}.lock").exists()
     assert [file.read_bytes() for file in sorted(theirs.iterdir())] == before
 
 
@@ -786,9 +804,9 @@ def test_flipped_bits_are_noticed_or_change_nothing(
     for where, mask in flips:
         spoilt[int(where * len(spoilt))] ^= mask
     path.write_bytes(spoilt)
-    state = StateFile(path, 30 * DAY)
+    state = StateFile(path, 30 * DAY, AS_IS)
     with contextlib.suppress(StateUnusable):
-        state.open()
+        state.open(2 * DAY)
         assert state.load(0.0) == memory
         state.save(memory, 2 * DAY)
     state.close()
@@ -833,7 +851,7 @@ def test_two_names_of_one_file_have_one_lock(opened: StateFile, path: Path, tmp_
     link = tmp_path / "link.db"
     link.symlink_to(path)
     with pytest.raises(StateUnusable, match="another process uses it"):
-        StateFile(link, DAY).open()
+        StateFile(link, DAY, AS_IS).open(2 * DAY)
 
 
 def test_a_link_to_nowhere_yet_makes_the_file_there(path: Path, tmp_path: Path) -> None:
@@ -853,9 +871,9 @@ def test_a_link_to_itself_is_named(path: Path) -> None:
 def test_the_loser_of_a_lock_never_writes(opened: StateFile, path: Path) -> None:
     """Not even when the winner has gone: its memory began without the file's."""
     opened.save(remembering(), 1.0)
-    loser = StateFile(path, DAY)
+    loser = StateFile(path, DAY, AS_IS)
     with pytest.raises(StateUnusable, match="another process"):
-        loser.open()
+        loser.open(2 * DAY)
     opened.close()
     loser.save(Memory(5.0), 2.0)
     loser.close()
@@ -954,7 +972,7 @@ def test_a_disk_that_stays_full_costs_little(path: Path, monkeypatch: pytest.Mon
     written(path, remembering(200))
     state, memory = use(path)
     taken = []
-    monkeypatch.setattr("exporter.ledger.state.take", lambda c: taken.append(c) or database.take(c))
+    monkeypatch.setattr("exporter.ledger.state.take", lambda *given: taken.append(given) or database.take(*given))
     end(memory, 999)
     with no_room(path, size=1):
         for _ in range(3):
@@ -1072,7 +1090,7 @@ def test_a_file_deleted_while_in_use_is_written_anew(
     assert read_state(path) == memory
     assert f"the state file was deleted while in use and is written anew: {path}" in caplog.text
     with pytest.raises(StateUnusable, match="another process"):
-        StateFile(path, DAY).open()
+        StateFile(path, DAY, AS_IS).open(2 * DAY)
 
 
 def test_a_file_replaced_while_in_use_is_left_alone(opened: StateFile, path: Path, tmp_path: Path) -> None:
@@ -1106,7 +1124,7 @@ def test_a_lock_deleted_while_in_use_is_taken_again(opened: StateFile, path: Pat
     path.with_name("state.db.lock").unlink()
     opened.save(remembering(5), 2.0)
     with pytest.raises(StateUnusable, match="another process"):
-        StateFile(path, DAY).open()
+        StateFile(path, DAY, AS_IS).open(2 * DAY)
     assert read_state(path) == remembering(5)
 
 
@@ -1134,28 +1152,98 @@ def test_what_a_kill_leaves_half_written_is_as_if_it_had_not_begun(
 # The schema
 
 
-SECOND = (*database._MIGRATIONS, "CREATE TABLE second (version TEXT)")
+def first_version(path: Path) -> None:
+    """Write a file as the first release left it at an hour past noon."""
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.executescript(Path(__file__).with_name("data").joinpath("state-v1.sql").read_text())
 
 
-def test_an_older_file_is_brought_up_to_date(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By the daemon, in the transaction that proves it can be written; and with all it holds."""
-    written(path, remembering())
-    monkeypatch.setattr(database, "_MIGRATIONS", SECOND)
+IMAGES = Collection("sales", "images", 8)
+STRICT = Rules("strict", lambda job: job._replace(source="***", reason="***"))
+
+
+def test_an_older_file_is_brought_up_to_date_with_all_it_holds(path: Path) -> None:
+    first_version(path)
     with pytest.raises(StateUnusable, match="written by an older version; start the daemon once"):
         read_state(path)
-    state, memory = use(path)
+    state = StateFile(path, 30 * DAY, AS_IS)
+    state.open(NOON + HOUR)
+    memory = state.load(0.0)
     state.close()
-    assert memory == remembering()
-    assert rows(path, "SELECT * FROM second") == []
-    assert read_state(path) == remembering()
+    assert (memory.since, memory.baseline_done, memory.milvus, memory.running) == (NOON - DAY, True, "", {})
+    assert {id_: (known.counted, known.stage) for id_, known in memory.ended.items()} == {
+        3: (True, Stage.COUNTED),
+        4: (True, Stage.COUNTED),
+        5: (True, Stage.COUNTED),
+    }
+    docs, images = outcome_rows(memory, lambda _: True, lambda _: None)
+    assert (docs.last_success, docs.last_failure, docs.consecutive_failures) == (NOON - HOUR, NOON - 60, 1)
+    assert (docs.finished, docs.failed, docs.trouble) == (3, 2, memory.ended[4].job)
+    assert (images.last_success, images.finished) == (NOON + HOUR, 1), "an end in the future is now"
+    [sales] = database_rows(memory)
+    assert sum(sales.duration_buckets) == 2
+    assert {class_: count for class_, count in sales.failed_by_class if count} == {
+        FailureClass.TIMEOUT: 1,
+        FailureClass.ACCESS_DENIED: 1,
+    }
+    assert read_state(path) == memory
 
 
-def test_a_migration_that_fails_leaves_the_file_as_it_was(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    written(path, remembering())
+def test_facts_of_an_older_file_survive_what_milvus_says_later_of_its_jobs(path: Path) -> None:
+    """What rested on forgotten jobs stays when the facts are derived again from the known ones."""
+    first_version(path)
+    state = StateFile(path, 30 * DAY, AS_IS)
+    state.open(NOON + HOUR)
+    memory = state.load(0.0)
+    state.close()
+    book = Ledger(memory, retention=DAY, forget_after=30 * DAY)
+    rewritten = memory.ended[4].job._replace(failure_class=FailureClass.INDEX_WAIT_TIMEOUT)
+    book.observe_whole([(rewritten, PLACE)], (), NOON + 2 * HOUR)
+    docs, _ = outcome_rows(memory, lambda _: True, lambda _: None)
+    assert (docs.last_success, docs.consecutive_failures, docs.trouble) == (NOON - 60, 0, rewritten)
+    assert (docs.finished, docs.failed) == (3, 2)
+
+
+def test_a_migration_that_fails_leaves_the_file_as_it_was(path: Path) -> None:
+    first_version(path)
+    rows(path, "UPDATE ended SET state = 'RefreshDreamt', seal = 0 WHERE job_id = 5")
     before = path.read_bytes()
-    with monkeypatch.context() as patch:
-        patch.setattr(database, "_MIGRATIONS", (*SECOND, "CREATE TABLE second (again TEXT)"))
-        with pytest.raises(StateUnusable, match="table second already exists"):
-            use(path)
+    with pytest.raises(StateUnusable, match="damaged"):
+        use(path)
     assert path.read_bytes() == before
-    assert read_state(path) == remembering()
+
+
+# The rules by which its texts were cleaned
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_what_was_cleaned_by_other_rules_is_cleaned_when_the_file_is_opened(path: Path, version: int) -> None:
+    """An older release may have let through what today's rules hide; history, and free pages, included."""
+    first_version(path)
+    if version != 1:
+        use(path)[0].close()
+    state = StateFile(path, 30 * DAY, STRICT)
+    state.open(NOON + HOUR)
+    memory = state.load(0.0)
+    state.close()
+    assert {known.job.reason for known in memory.ended.values()} == {"***"}
+    assert memory.outcomes[PLACE].facts.trouble == memory.ended[4]
+    assert {source for (source,) in rows(path, "SELECT source FROM ended")} == {"***"}
+    left = path.read_bytes()
+    assert b"Zebra" not in left
+    assert b"job timeout" not in left
+    assert read_state(path) == memory
+
+
+def test_texts_cleaned_by_the_same_rules_are_not_read_again(path: Path) -> None:
+    first_version(path)
+    first = StateFile(path, 30 * DAY, STRICT)
+    first.open(NOON + HOUR)
+    first.close()
+
+    def refuse(job: Job) -> Job:
+        raise AssertionError("cleaned again")
+
+    again = StateFile(path, 30 * DAY, Rules("strict", refuse))
+    again.open(NOON + HOUR)
+    again.close()

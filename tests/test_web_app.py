@@ -12,7 +12,7 @@ import pytest
 
 from exporter.errors import UsageError
 from exporter.web import Reply, create_app
-from exporter.web.reply import PIECE, SMALL, Application, Request, head, pieces
+from exporter.web.reply import PIECE, SMALL, Handler, Request, head, pieces
 
 
 async def exposition(accept: str, accept_encoding: str) -> Reply:
@@ -21,7 +21,7 @@ async def exposition(accept: str, accept_encoding: str) -> Reply:
     )
 
 
-def build(**changes: Any) -> Application:
+def build(**changes: Any) -> Handler:
     parts: dict[str, Any] = {
         "metrics": exposition,
         "healthy": lambda: True,
@@ -40,7 +40,7 @@ class Answer:
 
 
 def ask(
-    path: str, method: str = "GET", *, app: Application | None = None, headers: Sequence[tuple[str, str]] = ()
+    path: str, method: str = "GET", *, app: Handler | None = None, headers: Sequence[tuple[str, str]] = ()
 ) -> Answer:
     """Call the application as a server does: the path as it was sent, nothing tidied up on the way."""
     raw_path, _, query = path.encode("latin-1").partition(b"?")
@@ -213,8 +213,8 @@ def test_a_body_goes_out_whole_in_pieces_of_bounded_size(sizes: list[int]) -> No
 # Further pages
 
 
-async def echo(query: str) -> Reply:
-    return Reply(200, "application/json", (repr(query).encode(),), (("content-security-policy", "sandbox"),))
+async def echo(request: Request) -> Reply:
+    return Reply(200, "application/json", (repr(request.query).encode(),), (("content-security-policy", "sandbox"),))
 
 
 @pytest.mark.parametrize(
@@ -314,14 +314,16 @@ def test_a_reload_that_breaks_tells_the_caller_nothing(caplog: pytest.LogCapture
     "headers",
     [
         [],
-        [("host", "a:1")],
+        [("host", "127.0.0.1:1")],
+        [("host", "exporter.monitoring.svc.cluster.local:19540")],
         [("sec-fetch-site", "none")],
-        [("sec-fetch-site", "same-origin"), ("host", "a:1"), ("origin", "http://a:1")],
-        [("host", "A:1"), ("origin", "http://a:1")],
-        [("host", "a"), ("origin", "https://a")],
+        [("sec-fetch-site", "same-origin"), ("host", "127.0.0.1:1"), ("origin", "http://127.0.0.1:1")],
+        [("host", "LocalHost:1"), ("origin", "http://localhost:1")],
+        [("host", "[2001:db8::1]:1"), ("origin", "http://[2001:db8::1]:1")],
+        [("host", "10.0.0.1"), ("origin", "https://10.0.0.1")],
     ],
 )
-def test_a_command_and_a_page_of_ours_can_reload(headers: list[tuple[str, str]]) -> None:
+def test_a_command_and_a_page_of_an_address_of_ours_can_reload(headers: list[tuple[str, str]]) -> None:
     assert ask("/-/reload", "POST", app=build(reload=reloading()), headers=headers).status_code == 200
 
 
@@ -332,15 +334,16 @@ def test_a_command_and_a_page_of_ours_can_reload(headers: list[tuple[str, str]])
         [("sec-fetch-site", "same-site")],
         [("sec-fetch-site", "")],
         [("sec-fetch-site", "none"), ("sec-fetch-site", "cross-site")],
-        [("host", "a:1"), ("origin", "null")],
-        [("host", "a:1"), ("origin", "http://evil")],
-        [("host", "a:1"), ("origin", "http://a:2")],
-        [("host", "a:1"), ("origin", "http://a:1"), ("origin", "http://evil")],
-        [("host", "a:1"), ("host", "evil"), ("origin", "http://evil")],
+        [("host", "10.0.0.1:1"), ("origin", "null")],
+        [("host", "10.0.0.1:1"), ("origin", "http://evil")],
+        [("host", "10.0.0.1:1"), ("origin", "http://10.0.0.1:2")],
+        [("host", "10.0.0.1:1"), ("origin", "http://10.0.0.1:1"), ("origin", "http://evil")],
+        [("host", "10.0.0.1:1"), ("host", "10.0.0.2"), ("origin", "http://10.0.0.2")],
         [("host", ""), ("origin", "")],
-        [("origin", "http://a:1")],
-        [("sec-fetch-site", "same-origin"), ("host", "a:1"), ("origin", "http://evil")],
-        [("host", "a:1"), ("origin", "file://a:1")],
+        [("origin", "http://10.0.0.1:1")],
+        [("sec-fetch-site", "same-origin"), ("host", "10.0.0.1:1"), ("origin", "http://evil")],
+        [("host", "10.0.0.1:1"), ("origin", "file://10.0.0.1:1")],
+        [("host", "[1"), ("origin", "http://[1")],
     ],
 )
 def test_a_page_of_another_site_cannot_reload_through_a_browser(headers: list[tuple[str, str]]) -> None:
@@ -349,3 +352,35 @@ def test_a_page_of_another_site_cannot_reload_through_a_browser(headers: list[tu
     assert (answer.status_code, calls) == (403, [])
     assert "evil" not in answer.text
     assert "access-control-allow-origin" not in answer.headers
+
+
+@pytest.mark.parametrize("host", ["evil.example:19540", "localhost.evil.example", "10.0.0.1.evil.example", "127.1x"])
+def test_a_page_whose_name_was_pointed_at_us_after_it_was_loaded_cannot_reload(host: str) -> None:
+    """DNS rebinding: the browser takes the page for one of ours, and says so in every header."""
+    headers = [("sec-fetch-site", "same-origin"), ("host", host), ("origin", f"http://{host}")]
+    calls: list[str] = []
+    answer = ask("/-/reload", "POST", app=build(reload=reloading(calls=calls)), headers=headers)
+    assert (answer.status_code, calls) == (403, [])
+
+
+def test_a_reload_goes_on_when_its_caller_goes_away() -> None:
+    """Half of the targets in the old configuration and half in the new one is nobody's wish."""
+
+    async def test() -> None:
+        begun, go_on, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+        async def reload() -> Sequence[str]:
+            begun.set()
+            await go_on.wait()
+            ended.set()
+            return ()
+
+        asked = asyncio.create_task(build(reload=reload)(Request("POST", b"/-/reload")))  # type: ignore[arg-type]
+        await begun.wait()
+        asked.cancel()
+        await asyncio.wait([asked])
+        go_on.set()
+        async with asyncio.timeout(10):
+            await ended.wait()
+
+    asyncio.run(test())

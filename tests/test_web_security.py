@@ -91,7 +91,7 @@ def ask(
     method: str = "GET",
     reply: Reply | None = None,
 ) -> Answer:
-    request = Request(method, path.encode(), "", [(n.encode(), v.encode()) for n, v in sent], "192.0.2.1")
+    request = Request(method, path.encode(), "", [(n.encode(), v.encode()) for n, v in sent])
     answer = asyncio.run(security.refusal(request)) or reply or Reply(200, "text/plain", (b"in\n",))
     start, *lines = head(answer, security.headers).decode("latin-1").split("\r\n")[:-2]
     found = dict(line.split(": ", 1) for line in lines)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import gc
 import logging
 import socket
@@ -16,7 +17,7 @@ from typing import Any
 import pytest
 
 from exporter.errors import UsageError
-from exporter.web import Bounds, Reply, Server, create_app, new_event_loop
+from exporter.web import Bounds, Reply, Server, accept, create_app, new_event_loop
 from exporter.web.protocol import BoundedProtocol
 from exporter.web.reply import text_reply
 
@@ -82,9 +83,12 @@ def app(metrics: Metrics = small) -> Any:
 
 
 @asynccontextmanager
-async def serving(metrics: Metrics = small, bounds: Bounds = BOUNDS) -> AsyncIterator[int]:
+async def serving(metrics: Metrics = small, bounds: Bounds = BOUNDS, *, send_buffer: int = 0) -> AsyncIterator[int]:
     server = Server(app(metrics), ["127.0.0.1:0"], bounds)
     await server.start()
+    if send_buffer:
+        for listener in server._listeners:  # connections inherit it
+            listener.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
     try:
         yield int(server.addresses[0].rpartition(":")[2])
     finally:
@@ -119,6 +123,13 @@ class Caller:
             return await self.reader.read(-1)
         except ConnectionResetError:
             return b""
+
+
+def reset(caller: Caller) -> None:
+    """Go away at once, with a reset."""
+    bare = caller.writer.get_extra_info("socket")
+    bare.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    caller.writer.transport.abort()
 
 
 def whole(caller: socket.socket) -> bytes:
@@ -410,9 +421,10 @@ def slow_caller(port: int, request: bytes = GET) -> socket.socket:
 
 
 CLOSE = GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+BODY = GET.replace(b"\r\n\r\n", b"\r\nContent-Length: 5\r\n\r\n")
 
 
-@pytest.mark.parametrize("request_bytes", [GET, CLOSE], ids=["keep", "close"])
+@pytest.mark.parametrize("request_bytes", [GET, CLOSE, BODY], ids=["keep", "close", "body"])
 @pytest.mark.parametrize("size", [1, len(BIG)], ids=["1 MiB", "20 MiB"])
 def test_a_reader_that_does_not_read_is_dropped(
     run: Run, request_bytes: bytes, size: int, monkeypatch: pytest.MonkeyPatch
@@ -431,7 +443,8 @@ def test_a_reader_that_does_not_read_is_dropped(
         return Reply(200, "text/plain", BIG[:size])
 
     async def test() -> None:
-        async with serving(large, replace(BOUNDS, answer_timeout=SOON, idle_timeout=SOON)) as port:
+        bounds = replace(BOUNDS, answer_timeout=SOON, idle_timeout=SOON, linger=SOON)
+        async with serving(large, bounds, send_buffer=4096) as port:
             with slow_caller(port, request_bytes):
                 await lost.wait()
 
@@ -458,6 +471,53 @@ def test_a_refused_caller_that_goes_on_sending_is_dropped(run: Run) -> None:
                 assert (await loop.sock_recv(caller, 1000)).startswith(b"HTTP/1.1 400 ")
                 while await dripped(caller):
                     pass
+
+    run(test)
+
+
+@pytest.mark.parametrize(
+    "header", [b"Content-Length: 5", b"Transfer-Encoding: chunked"], ids=["of a known length", "chunked"]
+)
+def test_a_caller_that_sends_its_body_late_is_not_reset(run: Run, header: bytes) -> None:
+    """Many send head and body apart. A reset in between is an error to them, though the request was answered."""
+
+    async def test() -> None:
+        async with serving() as port:
+            with socket.create_connection(("127.0.0.1", port)) as caller:
+                caller.setblocking(False)
+                caller.send(b"GET /metrics HTTP/1.1\r\nHost: x\r\n" + header + b"\r\n\r\n")
+                loop = asyncio.get_running_loop()
+                while await loop.sock_recv(caller, 1000):
+                    pass
+                for _ in range(5):
+                    assert await dripped(caller)
+
+    run(test)
+
+
+def test_a_caller_that_never_ends_its_body_is_dropped_after_its_answer(run: Run) -> None:
+    async def test() -> None:
+        async with serving(bounds=replace(BOUNDS, linger=SOON)) as port:
+            with socket.create_connection(("127.0.0.1", port)) as caller:
+                caller.setblocking(False)
+                caller.send(b"GET /metrics HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+                while await dripped(caller):
+                    pass
+
+    run(test)
+
+
+def test_a_slow_reader_gets_its_whole_answer_though_its_body_was_not_read(run: Run) -> None:
+    """The moment for the rest of the body is too short for that."""
+
+    async def two_pieces(accept: str, accept_encoding: str) -> Reply:
+        return Reply(200, "text/plain", BIG[:2])
+
+    async def test() -> None:
+        bounds = replace(BOUNDS, linger=0.0)
+        async with serving(two_pieces, bounds, send_buffer=4096) as port, connected(port) as caller:
+            caller.send(BODY)
+            assert len((await caller.answer())[2]) == 2 * len(BIG[0])
 
     run(test)
 
@@ -558,6 +618,82 @@ def test_a_failed_request_gives_its_place_back(run: Run) -> None:
                     assert await caller.rest() == b""
             async with connected(port) as caller:
                 assert await caller.ask(GET.replace(b"/metrics", b"/nowhere")) == 404
+
+    run(test)
+
+
+def test_a_request_whose_caller_has_gone_gives_its_place_back(run: Run) -> None:
+    """Its handler may take a minute more, or for ever."""
+
+    async def test() -> None:
+        gate = Gate()
+        async with serving(gate, replace(BOUNDS, requests=1)) as port:
+            async with connected(port) as caller:
+                caller.send(GET)
+                await gate.entered.acquire()
+                reset(caller)
+            async with connected(port) as other:
+                while await other.ask(GET.replace(b"/metrics", b"/nowhere")) == 503:
+                    pass
+
+    run(test)
+
+
+def test_a_request_that_is_out_of_time_gives_its_place_back(run: Run) -> None:
+    async def test() -> None:
+        gate = Gate()
+        async with serving(gate, replace(BOUNDS, requests=1, answer_timeout=SOON)) as port:
+            async with connected(port) as caller:
+                caller.send(GET)
+                assert await caller.rest() == b""
+            async with connected(port) as other:
+                assert await other.ask(GET.replace(b"/metrics", b"/nowhere")) == 404
+
+    run(test)
+
+
+class SlowSignIn:
+    """Security that lets everybody wait until somebody decides."""
+
+    tls = False
+    headers = ()
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Semaphore(0)
+        self.decided = asyncio.Event()
+
+    def admits(self, transport: Any) -> bool:
+        return True
+
+    async def refusal(self, request: Any) -> Reply | None:
+        if request.path != b"/-/healthy":
+            self.asked.release()
+            await self.decided.wait()
+        return None
+
+    def close(self) -> None:
+        pass
+
+
+def test_callers_that_wait_to_be_signed_in_keep_no_probe_out(run: Run) -> None:
+    """They can fill all connections: the oldest makes room, and what it has asked is checked all the same."""
+
+    async def test() -> None:
+        security = SlowSignIn()
+        server = Server(app(), ["127.0.0.1:0"], replace(BOUNDS, connections=3), security)  # type: ignore[arg-type]
+        await server.start()
+        port = int(server.addresses[0].rpartition(":")[2])
+        async with connected(port) as first, connected(port) as second, connected(port) as third:
+            for caller in (first, second, third):
+                caller.send(GET)
+                await security.asked.acquire()
+                await another_time()
+            async with connected(port) as probe:
+                assert await probe.ask(GET.replace(b"/metrics", b"/-/healthy")) == 200
+            security.decided.set()
+            assert await first.rest() == b""
+            assert [await second.status(), await third.status()] == [200, 200]
+        await server.stop(0)
 
     run(test)
 
@@ -757,32 +893,32 @@ def test_two_stops_at_once_are_harmless(run: Run) -> None:
     run(test)
 
 
-def test_an_address_that_somebody_else_takes_between_binding_and_listening_is_an_error(
-    run: Run, tmp_path: Path
-) -> None:
-    """uvloop says nothing of it."""
+def test_a_stop_without_a_descriptor_left_begins_nothing_later(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Accepting is tried again after a while, but not on a socket that is closed by then."""
+    monkeypatch.setattr(accept, "_PAUSE_SECONDS", 0.0)
 
     async def test() -> None:
-        server = Server(app(), [f"unix:{tmp_path}/a.sock", "127.0.0.1:0"], BOUNDS)
-        listen, taken = server._listen, []
-
-        def beaten(listener: Any) -> Any:
-            if not listener.path:
-                other = socket.socket()
-                other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                other.bind(listener.socket.getsockname())
-                other.listen()
-                taken.append(other)
-            return listen(listener)
-
-        server._listen = beaten  # type: ignore[method-assign]
-        with pytest.raises(OSError, match="in use"):
-            await server.start()
-        taken[0].close()
-        assert server.addresses == ()
+        server = Server(app(), ["127.0.0.1:0"], BOUNDS)
+        await server.start()
+        monkeypatch.setattr(server._acceptors[0], "_socket", OutOfDescriptors(server._acceptors[0]._socket))
+        await server.stop(0)
+        for _ in range(5):
+            await asyncio.sleep(0.001)  # the loop's clock must be past the pause
 
     run(test)
-    assert list(tmp_path.iterdir()) == []
+
+
+class OutOfDescriptors:
+    """A listening socket in a process that can open nothing more."""
+
+    def __init__(self, bound: socket.socket) -> None:
+        self.bound = bound
+
+    def accept(self) -> Any:
+        raise OSError(errno.EMFILE, "too many open files")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.bound, name)
 
 
 def test_a_taken_port_is_a_usage_error_and_nothing_listens(run: Run, tmp_path: Path) -> None:

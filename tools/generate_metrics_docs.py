@@ -12,7 +12,9 @@ from exporter.metrics import Account, Format
 from exporter.metrics.contract import CONTRACT, DURATION, POLL_DURATION, PREFIX, Metric, Part
 from exporter.metrics.own import OwnMetrics
 from exporter.metrics.render import Renderer
+from exporter.milvus.names import LONGEST
 from exporter.model import Collection, FailureClass, Job, Problem, State
+from exporter.redaction import MAX_REASON_CHARS, MAX_SOURCE_BYTES
 from exporter.snapshot import CollectionRow, DatabaseRow, JobRows, OutcomeRow, Snapshot
 from exporter.store import POLL_DURATION_BUCKETS, PollAccount, Publication
 
@@ -68,6 +70,33 @@ LABELS = {
     "`kind`": "what went wrong with a call, from a [closed list](#kinds-of-errors)",
     "`problem`": "what is wrong with a job record, from a [closed list](#impossible-values)",
 }
+
+_WORDS = max(map(len, (*FailureClass, *KINDS, *Problem, *State)))
+_PLACE = f"{LONGEST} characters, as Milvus allows by default; a longer name is cut and ends in `~` and a hash"
+_LONGEST = (
+    ("`database`, `collection`", _PLACE, "shorter names in Milvus; `filters` leave collections out"),
+    (
+        "`source`",
+        f"{MAX_SOURCE_BYTES} bytes; a longer one is cut and ends in `~` and a hash",
+        "`labels.source: bucket` or `none`",
+    ),
+    (
+        "`reason`",
+        f"{MAX_REASON_CHARS} characters, up to four bytes each outside ASCII",
+        "`labels.failure_reason: none`",
+    ),
+    ("`failure_class`, `kind`, `problem`, `state`", f"{_WORDS} characters", ""),
+    ("`job_id`", "20 characters", ""),
+)
+LONGEST_VALUES = """\
+### Longest values
+
+Prometheus's `label_value_length_limit` counts bytes and is off by default; some platforms set it, to 200 for instance.
+One value above it, and the whole scrape is refused: Prometheus's own `up` is 0 for this exporter, and none of its
+series is there. With a limit of 200, set `labels.source: bucket` and, if reasons are in another script than Latin,
+`labels.failure_reason: none`; names above the limit have to be left out with `filters`.
+
+"""
 
 LIMITS = """\
 `job_id` and `reason` stand on the two info metrics alone, so that no other series changes when they do. There is never
@@ -139,6 +168,7 @@ values. They are repaired and counted once per job id: [milvus.md, "Impossible v
 
 PROBLEM_TEXTS = {
     Problem.MISSING_JOB_ID: "job id 0",
+    Problem.NAME_TOO_LONG: f"a collection name of more than {LONGEST} characters",
     Problem.DUPLICATE_JOB_ID: "the same id twice in one listing",
     Problem.UNKNOWN_STATE: "a state that this exporter does not know",
     Problem.PROGRESS_OUT_OF_RANGE: "progress below 0 or above 100",
@@ -191,8 +221,12 @@ def page() -> str:
     return "\n".join((HEAD, _labels(), *parts, _kinds(), _problems(), _classes(), _budget(), _sample()))
 
 
+def _longest() -> str:
+    return LONGEST_VALUES + _table(("label", "longest value", "what makes it shorter"), _LONGEST)
+
+
 def _labels() -> str:
-    return "## Labels\n\n" + _table(("label", "value"), LABELS.items()) + "\n" + LIMITS
+    return "## Labels\n\n" + _table(("label", "value"), LABELS.items()) + "\n" + LIMITS + "\n" + _longest()
 
 
 def _part(part: Part) -> str:
@@ -288,7 +322,7 @@ def _samples(snapshot: Snapshot) -> list[str]:
 
 
 def _own() -> int:
-    account = Account(Publication(0, Snapshot(0.0), PollAccount()), True, 1, 1, 1, config_loaded=1)  # noqa: FBT003
+    account = Account(Publication(Snapshot(0.0), PollAccount()), True, 1, 1, 1, config_loaded=1)  # noqa: FBT003
     lines = OwnMetrics(lambda: account, process=False).render(Format.TEXT_0_0_4).decode().splitlines()
     # The one series that snapshots add: since when outcomes are known.
     return len([line for line in lines if not line.startswith("#")]) + 1

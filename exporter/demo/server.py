@@ -24,6 +24,7 @@ SERVICE: Final = "milvus.proto.milvus.MilvusService"
 _OPTIONS: Final = (
     ("grpc.max_send_message_length", 256 * 1024 * 1024),
     ("grpc.max_receive_message_length", 64 * 1024 * 1024),
+    ("grpc.keepalive_time_ms", 60_000),
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 5000),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.so_reuseport", 0),
@@ -85,11 +86,6 @@ class SimulatedMilvus:
         """Whether it has started and not stopped."""
         return self._server is not None
 
-    async def wait(self) -> None:
-        """Wait until the server has stopped."""
-        if self._server is not None:
-            await self._server.wait_for_termination()
-
     def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler:
         """Return the handler of a call, as gRPC asks of generic handlers. An unknown method is told so first."""
         service, _, method = details.method.lstrip("/").rpartition("/")
@@ -147,15 +143,6 @@ class SimulatedMilvus:
         met = happening(self._outages, self._clock.monotonic() - self._began)
         if met is not None and met.trouble is Trouble.HANG:
             await asyncio.sleep(met.left)
-
-
-async def serve_forever(milvus: SimulatedMilvus, listen: str = "127.0.0.1:0") -> None:
-    """Serve until cancelled."""
-    await milvus.start(listen)
-    try:
-        await milvus.wait()
-    finally:
-        await milvus.stop()
 
 
 def _unimplemented(text: str) -> Any:

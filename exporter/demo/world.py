@@ -1,7 +1,8 @@
 """DataCoord in small: jobs that are submitted, live, end and are forgotten, as time is handed in.
 
 No network and no clock: ``advance(now)`` turns the hands, in epoch seconds. What happens depends on the seed, the
-speed, the calls and their times, never on how often ``advance`` is called.
+speed, the calls and their times, never on how often ``advance`` is called. Ids of collections depend on the seed, and a
+scheduled job on the moment it is due, so a demo that is started again is the same Milvus for its exporter.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import heapq
 import math
 import random
+from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from exporter.demo.jobs import Habit, JobView, RefreshJob, view
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _COUNTER_BITS: Final = 18  # a Milvus id: milliseconds since the epoch, then a counter
+_FIRST_COLLECTION: Final = 440_000_000_000_000_000
 
 
 class World:
@@ -30,14 +33,12 @@ class World:
         self.now = now
         self.speed = speed
         self.names = Namespace(now)
-        self.duplicates_refused = 0
         self._seed = seed
-        self._last_id = 0
         self._sequence = 0
         self._jobs: dict[int, RefreshJob] = {}
         self._newest: dict[int, int] = {}
         self._habits: dict[int, Habit] = {}
-        self._chances: dict[int, random.Random] = {}
+        self._created: Counter[str] = Counter()
         self._submitted: dict[int, int] = {}
         self._agenda: list[tuple[float, int, Callable[[int], None], int]] = []
         self._broken: dict[int, int] = {}
@@ -72,12 +73,11 @@ class World:
         habit: Habit | None = None,
     ) -> int:
         """Create a collection and return its id. ``created`` in epoch seconds, now by default."""
-        collection_id = self._next_id()
         home = self.names.database(database).name
+        collection_id = self._new_collection_id(home, name)
         made = self.now if created is None else created
         self.names.add(CollectionRecord(collection_id, home, name, made, external, source, spec))
         self._habits[collection_id] = habit or Habit()
-        self._chances[collection_id] = random.Random(f"{self._seed}/{home}/{name}")  # noqa: S311 - a simulation
         if habit is not None and habit.every is not None:
             self._schedule_next(collection_id, habit.every, habit.offset)
         return collection_id
@@ -93,7 +93,6 @@ class World:
         place = self._external(database, name)
         active = self._active_job(place.collection_id)
         if active is not None:
-            self.duplicates_refused += 1
             raise already_active(active.job_id, name)
         refusal = check_pair(source, spec)
         if refusal is not None:
@@ -164,17 +163,20 @@ class World:
         job = self._jobs.get(self._newest.get(collection_id, 0))
         return None if job is None or job.stage(self.now).phase.ended else job
 
-    def _start_job(self, place: CollectionRecord, name: str, source: str, spec: str, life: Life | None) -> int:
+    def _start_job(
+        self, place: CollectionRecord, name: str, source: str, spec: str, life: Life | None, *, turn: int | None = None
+    ) -> int:
         used, used_spec = (source, spec) if source else (place.source, place.spec)
         if not used:
             raise missing(f"external_source of collection {name} is required at its first refresh")
+        job_id = self._new_job_id(place.collection_id)
         number = self._submitted.get(place.collection_id, 0)
         habit = self._habits[place.collection_id]
-        plan = scaled(life or habit.life(self._chances[place.collection_id], number), self.speed)
+        chance = random.Random(f"{self._seed}/{place.collection_id}/{job_id}")  # noqa: S311 - a simulation
+        plan = scaled(life or habit.life(chance, number if turn is None else turn), self.speed)
         self._submitted[place.collection_id] = number + 1
         deadline = self._tick_after(self.now + self.job_timeout) - self.now
         life = timed_out(plan, deadline)
-        job_id = self._next_id()
         self._newest[place.collection_id] = job_id
         self._keep(RefreshJob(job_id, place.collection_id, name, used, used_spec, self.now, deadline, plan, life))
         return job_id
@@ -203,9 +205,8 @@ class World:
             return
         if self._active_job(collection_id) is None:
             source = habit.source(self.now) if habit.source else ""
-            self._start_job(place, habit.typed or place.name, source, place.spec if source else "", None)
-        else:
-            self.duplicates_refused += 1
+            turn = round((self.now * self.speed - habit.offset) / habit.every)
+            self._start_job(place, habit.typed or place.name, source, place.spec if source else "", None, turn=turn)
         self._schedule_next(collection_id, habit.every, habit.offset)
 
     def _schedule_next(self, collection_id: int, every: float, offset: float) -> None:
@@ -223,6 +224,14 @@ class World:
         tick = TICK / self.speed
         return math.ceil(moment / tick) * tick
 
-    def _next_id(self) -> int:
-        self._last_id = max(self._last_id + 1, int(self.now * 1000) << _COUNTER_BITS)
-        return self._last_id
+    def _new_collection_id(self, database: str, name: str) -> int:
+        """Return the id of the next collection of this name: the same in every world of the same seed."""
+        key = f"{self._seed}/{database}/{name}"
+        self._created[key] += 1
+        return _FIRST_COLLECTION + random.Random(f"{key}/{self._created[key]}").getrandbits(50)  # noqa: S311
+
+    def _new_job_id(self, collection_id: int) -> int:
+        job_id = (int(self.now * 1000) << _COUNTER_BITS) + collection_id % (1 << _COUNTER_BITS)
+        while job_id in self._jobs:
+            job_id += 1
+        return job_id

@@ -5,28 +5,35 @@ from typing import TYPE_CHECKING, Any
 from exporter.ledger.board import Board, Group
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.memory import Memory
-from exporter.ledger.outcomes import DURATION_BUCKETS, DatabaseTotals, Ended, Outcomes
+from exporter.ledger.outcomes import DURATION_BUCKETS, DatabaseTotals, Ended, Facts, Outcomes, Running, Stage
+from exporter.ledger.recognition import is_of_this_milvus
 from exporter.ledger.rows import database_rows, outcome_row, outcome_rows
 
 if TYPE_CHECKING:
     from exporter.ledger.database import look_at_state, read_state
     from exporter.ledger.history import History, Mark
     from exporter.ledger.state import StateAccount, StateFile
+    from exporter.ledger.upgrade import Rules
 
 __all__ = [
     "DURATION_BUCKETS",
     "Board",
     "DatabaseTotals",
     "Ended",
+    "Facts",
     "Group",
     "History",
     "Ledger",
     "Mark",
     "Memory",
     "Outcomes",
+    "Rules",
+    "Running",
+    "Stage",
     "StateAccount",
     "StateFile",
     "database_rows",
+    "is_of_this_milvus",
     "look_at_state",
     "outcome_row",
     "outcome_rows",
@@ -36,6 +43,7 @@ __all__ = [
 _WITH_SQLITE = {
     "History": "history",
     "Mark": "history",
+    "Rules": "upgrade",
     "StateAccount": "state",
     "StateFile": "state",
     "look_at_state": "database",

@@ -13,7 +13,8 @@ from typing import Final
 
 from exporter.errors import StateUnusable, StateUnwritable
 from exporter.ledger.memory import Memory
-from exporter.ledger.records import Damaged, Row, memory_from, sealed, unsealed
+from exporter.ledger.records import ENDED_COLUMNS, Damaged, Row, memory_from, sealed, unsealed
+from exporter.ledger.upgrade import VERSION, Rules, upgrade
 
 _MAGIC: Final = b"SQLite format 3\0"
 _HEADER_BYTES: Final = 100
@@ -22,34 +23,12 @@ _APPLICATION_ID: Final = 0x4D524558  # "MREX" in the file's header: a database o
 _BUSY_SECONDS: Final = 2.0
 _SHARED_MEMORY: Final = "/dev/shm"  # noqa: S108  # can be written in a container whose root file system cannot
 
-_MIGRATIONS: Final = (
-    """
-    CREATE TABLE memory (key TEXT PRIMARY KEY, value TEXT NOT NULL, seal INTEGER NOT NULL) WITHOUT ROWID;
-    CREATE TABLE outcomes (
-      database TEXT NOT NULL, collection TEXT NOT NULL, collection_id INTEGER NOT NULL, body TEXT NOT NULL,
-      seal INTEGER NOT NULL,
-      PRIMARY KEY (database, collection, collection_id)
-    ) WITHOUT ROWID;
-    CREATE TABLE databases (database TEXT PRIMARY KEY, body TEXT NOT NULL, seal INTEGER NOT NULL) WITHOUT ROWID;
-    CREATE TABLE ended (
-      job_id INTEGER PRIMARY KEY, database TEXT NOT NULL, collection TEXT NOT NULL, collection_id INTEGER NOT NULL,
-      name TEXT NOT NULL, state TEXT NOT NULL, progress REAL NOT NULL, source TEXT NOT NULL,
-      start REAL, stop REAL NOT NULL, failure_class TEXT, reason TEXT NOT NULL, counted INTEGER NOT NULL,
-      seal INTEGER NOT NULL,
-      known INTEGER NOT NULL
-    );
-    CREATE INDEX ended_by_collection ON ended (database, collection, stop);
-    CREATE INDEX ended_by_stop ON ended (stop) WHERE known = 0
-    """,
-)
-"""Each takes a file one version up. A file has only ever been written by released versions of these."""
-
 _TABLES: Final = (
     "SELECT key, value, seal FROM memory",
     "SELECT database, collection, collection_id, body, seal FROM outcomes",
     "SELECT database, body, seal FROM databases",
-    """SELECT job_id, database, collection, collection_id, name, state, progress, source, start, stop, failure_class,
-       reason, counted, seal FROM ended WHERE known = 1""",
+    f"SELECT {ENDED_COLUMNS}, seal FROM ended WHERE known = 1",
+    "SELECT job_id, database, collection, collection_id, name, start, missed, seal FROM running",
 )
 
 _SENTENCES: Final = {
@@ -85,12 +64,14 @@ def unusable(path: Path, error: Exception) -> StateUnusable:
 
 def connect(path: Path) -> sqlite3.Connection:
     """Open a state file, or an empty one, for writing; nothing is written yet. Raises what :func:`unusable` takes."""
-    _version(path)
+    version_of(path)
     connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     try:
         # A shown count must survive a power cut too, so each transaction is on the disk when it ends.
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA journal_mode = TRUNCATE")
+        # What a text held before it was cleaned must not stay in free pages.
+        connection.execute("PRAGMA secure_delete = ON")
     except BaseException:
         connection.close()
         raise
@@ -122,22 +103,20 @@ def probe(connection: sqlite3.Connection) -> None:
         connection.execute(f"PRAGMA user_version = {version}")
 
 
-def take(connection: sqlite3.Connection) -> tuple[str, Memory | None]:
-    """Bring the schema up to date, prove that the file can be written, and read it. Returns its name and the memory.
+def take(connection: sqlite3.Connection, rules: Rules, now: float) -> tuple[str, Memory | None]:
+    """Bring the file up to date, prove that it can be written, and read it. Returns its name and the memory.
 
-    One transaction: where any of it fails the file stays as it was.
+    One transaction: if any of it fails, the file stays as it was. ``now`` in epoch seconds.
     """
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     with connection:
         connection.execute("BEGIN IMMEDIATE")
-        for migration in _MIGRATIONS[version:]:
-            for statement in migration.split(";"):
-                connection.execute(statement)
+        upgrade(connection, version, rules, now)
         if version == 0:
             connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
             row = sealed(("file", uuid.uuid4().hex))
             connection.execute("INSERT INTO memory VALUES (?, ?, ?)", row)
-        connection.execute(f"PRAGMA user_version = {len(_MIGRATIONS)}")  # a write also where it is the same
+        connection.execute(f"PRAGMA user_version = {VERSION}")  # a write also where it is the same
         return name_of(connection) or "", _memory(_fetched(connection))
 
 
@@ -147,8 +126,8 @@ def look_at_state(path: Path, *, thorough: bool = False) -> tuple[str | None, Me
     ``thorough`` reads every page of it. Raises :class:`exporter.errors.StateUnusable`.
     """
     try:
-        version = _version(path)
-        if version == len(_MIGRATIONS):
+        version = version_of(path)
+        if version == VERSION:
             return _look_at_rows(path, thorough=thorough)
     except (OSError, sqlite3.Error, ValueError, LookupError, TypeError, AttributeError) as error:
         raise unusable(path, error) from None
@@ -211,7 +190,7 @@ def _memory(rows: list[list[Row]]) -> Memory | None:
     return memory_from(header, *tables) if "since" in header else None
 
 
-def _version(path: Path) -> int:
+def version_of(path: Path) -> int:
     """Return the schema version of a state file, 0 where nothing is there yet. Raises StateUnusable, OSError.
 
     Read from the bytes: SQLite would roll back what somebody else's program has left half written.
@@ -230,6 +209,6 @@ def _version(path: Path) -> int:
     version = int.from_bytes(head[60:64], "big")
     if int.from_bytes(head[68:72], "big") != _APPLICATION_ID or not version:
         raise StateUnusable(f"{path}: a database of another program; name another file in state.path")
-    if version > len(_MIGRATIONS):
+    if version > VERSION:
         raise StateUnusable(f"{path}: written by a newer version of this program; run that one, or name another file")
     return version

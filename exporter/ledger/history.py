@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
 
 from exporter.ledger.database import unusable
-from exporter.ledger.records import Row, ended_from_row, unsealed
+from exporter.ledger.records import ENDED_COLUMNS, Row, ended_from_row, unsealed
 from exporter.model import Job, State
 
 Result = TypeVar("Result")
@@ -23,10 +23,7 @@ SELECT job_id, state, start, stop FROM ended
 WHERE database = ? AND collection = ? AND stop > ? AND (stop, job_id) < (?, ?)
 ORDER BY stop DESC, job_id DESC LIMIT ?
 """
-_JOBS: Final = """
-SELECT job_id, database, collection, collection_id, name, state, progress, source, start, stop, failure_class,
-       reason, counted, seal FROM ended WHERE job_id IN ({})
-"""
+_JOBS: Final = f"SELECT {ENDED_COLUMNS}, seal FROM ended WHERE job_id IN "
 
 
 class Mark(NamedTuple):
@@ -51,6 +48,8 @@ class History:
     """
 
     path: Path
+    clean: Callable[[Job], Job]
+    """Lets the texts of a job pass through the rules in force: the file may hold some that others have cleaned."""
 
     def marks(self, database: str, collection: str, *, since: float, most: int) -> tuple[Mark, ...]:
         """Return jobs of a collection that ended after ``since`` (epoch seconds), newest first, at most ``most``.
@@ -76,11 +75,11 @@ class History:
     def jobs(self, job_ids: Iterable[int]) -> dict[int, Job]:
         """Return the jobs with these ids, as far as the file has them. For a page of them, not for thousands."""
         wanted = tuple(job_ids)
-        query = _JOBS.format(",".join("?" * len(wanted)))
+        query = f"{_JOBS} ({','.join('?' * len(wanted))})"
 
         def read(connection: sqlite3.Connection) -> dict[int, Job]:
             rows = connection.execute(query, wanted).fetchall()
-            return {row[0]: ended_from_row(unsealed(row)).job for row in rows}
+            return {row[0]: self.clean(ended_from_row(unsealed(row)).job) for row in rows}
 
         return self._read(read) if wanted else {}
 

@@ -1,13 +1,18 @@
-"""The only station with memory of jobs: each ended job is counted once, whatever happens between two polls."""
+"""The only step with memory of jobs: each ended job is counted once, whatever happens between two polls."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 
+from exporter.ledger.accounts import Accounts
 from exporter.ledger.board import Board
 from exporter.ledger.memory import Memory
-from exporter.ledger.outcomes import DatabaseTotals, Ended, Outcomes
-from exporter.model import Collection, Job
+from exporter.ledger.missing import Missing
+from exporter.ledger.outcomes import Ended, Outcomes, Running, Stage
+from exporter.ledger.stamps import dated
+from exporter.ledger.unwritten import Unwritten
+from exporter.model import Collection, FailureClass, Job, Problem, State
 
 Placed = tuple[Job, Collection]
 
@@ -29,33 +34,49 @@ class Ledger:
     ) -> None:
         self.memory = memory
         self.board = Board()
-        self._retention = retention
+        self.problems: Counter[Problem] = Counter()
+        """Impossible values that only time has shown to be some, since they were last taken."""
         self._forget_after = forget_after
-        self._counts = counts
-        self._half_written = memory.half_written
-        self._missing: set[int] = set()
-        """Jobs that have left the listing and may not be forgotten yet."""
+        self._accounts = Accounts(memory, counts)
+        self._unwritten = Unwritten(memory)
+        self._missing = Missing(memory, retention)
+        self._rewritten: set[Collection] = set()
+        """Collections with a job of which Milvus now says something else than what was taken."""
+        self._counted: list[Ended] = []
+        """What this listing has brought into all counters."""
         self._forgotten: set[int] = set()
-        self._reconciled = False
-        self._unshown = {collection for collection, outcomes in memory.outcomes.items() if not outcomes.shown}
         self._next_sweep = float("-inf")
         """Epoch seconds before which no collection can have been idle for long enough, unless it has changed."""
-        self.dirty: set[Collection] = set(memory.outcomes)
-        """Collections whose outcomes have changed; of their listed jobs the board knows."""
 
-    def know(self, collections: Iterable[Collection]) -> None:
-        """Begin to remember collections that the inventory shows: their counters stand at 0."""
-        for collection in collections:
-            if collection not in self.memory.outcomes:
-                self._outcomes(collection)
+    @property
+    def dirty(self) -> set[Collection]:
+        """Return collections whose outcomes have changed, to be cleared; of their listed jobs the board knows."""
+        return self._accounts.dirty
+
+    def know(self, collections: Mapping[Collection, float | None]) -> None:
+        """Begin to remember collections that the inventory shows, by when they were created: counters stand at 0."""
+        for collection, created in collections.items():
+            outcomes = self._accounts.of(collection)
+            if created is not None:
+                outcomes.created = created
 
     def observe_whole(self, changed: Iterable[Placed], gone: Iterable[int], now: float) -> tuple[Ended, ...]:
-        """Take a listing of everything. Returns the jobs counted by it, in the order of their ends."""
+        """Take a listing of everything. Returns the jobs that are in all counters now, in the order of their ends.
+
+        ``now`` in epoch seconds: when the listing arrived.
+        """
         memory = self.memory
-        counted = self._observe(changed, gone, now, lambda c: memory.baseline_done or c in memory.covered, scope=None)
+        counted = self._observe(
+            changed,
+            gone,
+            now,
+            counts=lambda c: memory.baseline_done or c in memory.covered,
+            covers=lambda _: True,
+        )
         memory.baseline_done = True
         memory.covered.clear()
-        self._forget_ids(now)
+        for job_id in self._missing.overdue(self.board, now):
+            self._forget(job_id)
         return counted
 
     def observe_part(
@@ -64,56 +85,44 @@ class Ledger:
         """Take the listing of one collection. A partial listing forgets nothing."""
         memory = self.memory
         known = memory.baseline_done or collection in memory.covered
-        counted = self._observe(changed, gone, now, lambda _: known, scope=collection)
+        counted = self._observe(changed, gone, now, counts=lambda _: known, covers=lambda c: c == collection)
         if not memory.baseline_done:
             memory.covered.add(collection)
         return counted
 
     def move_jobs(self, moved: Mapping[int, Collection]) -> None:
         """Take over jobs whose collection has been learnt late, with what they left behind."""
-        heirs: dict[Collection, set[Collection]] = {}
-        estates: dict[Collection, list[Ended]] = {}
+        takers: dict[Collection, set[Collection]] = {}
         for job_id, to in moved.items():
             former = self.board.move(job_id, to)
-            ended = self.memory.ended.get(job_id)
+            running, ended = self.memory.running.get(job_id), self.memory.ended.get(job_id)
+            if running is not None:
+                self.memory.running[job_id] = running._replace(collection=to)
             if ended is not None and ended.collection != to:
                 former = ended.collection
-                self._totals(ended, -1)
-                ended.collection = to
-                self._totals(ended)
-                estates.setdefault(former, []).append(ended)
+                self._accounts.move(ended, to)
             if former is not None and former != to:
-                heirs.setdefault(former, set()).add(to)
-        if not heirs:
-            return
-        rests: dict[Collection, list[Ended]] = {}
-        for ended in self.memory.ended.values():
-            if ended.collection in heirs:
-                rests.setdefault(ended.collection, []).append(ended)
-        for former, takers in heirs.items():
-            self._hand_over(former, takers, estates.get(former, []), rests.get(former, []))
+                takers.setdefault(former, set()).add(to)
+        if takers:
+            self._accounts.settle(takers, {*self.board.groups, *(e.collection for e in self.memory.ended.values())})
 
     def rename(self, old: Collection, new: Collection) -> None:
         """Keep everything of a collection under its new name."""
-        self.dirty.update((old, new))
+        memory = self.memory
         for job_id in self.board.ids(old):
             self.board.move(job_id, new)
-        for ended in self.memory.ended.values():
-            if ended.collection == old:
-                ended.collection = new
-        outcomes = self.memory.outcomes.pop(old, None)
-        if outcomes is not None:
-            self._outcomes(new).merge(outcomes)
-        if old in self.memory.covered:
-            self.memory.covered.discard(old)
-            self.memory.covered.add(new)
-        self._drop_empty_database(old.database)
+        for table in (memory.ended, memory.running):
+            for job_id, job in table.items():
+                if job.collection == old:
+                    table[job_id] = job._replace(collection=new)  # type: ignore[assignment]
+        if old in memory.covered:
+            memory.covered.discard(old)
+            memory.covered.add(new)
+        self._accounts.rename(old, new)
 
-    def forget_collection(self, collection: Collection) -> None:
-        """Forget the outcomes of a collection that is known to be gone; its listed jobs stay as long as Milvus's."""
-        if self.memory.outcomes.pop(collection, None) is not None:
-            self.dirty.add(collection)
-            self._drop_empty_database(collection.database)
+    def forget_collections(self, collections: Iterable[Collection]) -> None:
+        """Forget the outcomes of collections; their listed jobs stay for as long as Milvus lists them."""
+        self._accounts.forget(collections)
 
     def take_forgotten(self) -> frozenset[int]:
         """Return the job ids forgotten since the last call."""
@@ -128,13 +137,15 @@ class Ledger:
         all_of_them = all_of_them or now >= self._next_sweep
         memory = self.memory
         known_here = memory.outcomes.keys()
+        gone = []
         for collection in list(known_here) if all_of_them else known_here & (self.board.dirty | self.dirty):
             outcomes = memory.outcomes[collection]
             known = exists(collection)
             # A job that could not be placed and left without having ended has left nothing.
             idle = self._idle_from(outcomes) < now or (not collection.collection_id and outcomes.empty)
             if known is False or (idle and known is not True and collection not in self.board.groups):
-                self.forget_collection(collection)
+                gone.append(collection)
+        self.forget_collections(gone)
         if all_of_them:
             moments = map(self._idle_from, memory.outcomes.values())
             self._next_sweep = min((moment for moment in moments if moment >= now), default=now + self._forget_after)
@@ -144,138 +155,119 @@ class Ledger:
 
     def mark_shown(self) -> None:
         """Note that a snapshot with all counters as they stood has been published."""
-        for collection in self._unshown:
-            outcomes = self.memory.outcomes.get(collection)
-            if outcomes is not None and not outcomes.shown:
-                outcomes.shown = True
-                self.dirty.add(collection)
-        self._unshown.clear()
-        for totals in self.memory.databases.values():
-            totals.shown = True
+        self._accounts.mark_shown()
 
     def _observe(
         self,
         changed: Iterable[Placed],
         gone: Iterable[int],
         now: float,
-        counts: Callable[[Collection], bool],
         *,
-        scope: Collection | None,
+        counts: Callable[[Collection], bool],
+        covers: Callable[[Collection], bool],
     ) -> tuple[Ended, ...]:
-        waiting = frozenset(self._half_written)
-        fresh: list[Ended] = []
         for job_id in gone:
-            fresh.extend(self._leave(job_id, now))
-        fresh.extend(self._arrive(tuple(changed), now, counts))
-        fresh.extend(self._overdue(waiting, scope, now))
-        fresh.sort(key=lambda ended: ended.moment)
-        for ended in fresh:
-            self._remember(ended)
-        return tuple(ended for ended in fresh if ended.counted)
+            self.board.remove(job_id)
+            self._missing.add(job_id, now)
+        listed = list(changed)
+        placed = [(dated(job, self.memory, now), collection) for job, collection in listed]
+        undated = {job.job_id for job, _ in listed if job.state.ended and job.end is None}
+        fresh = [*self._arrive(placed, undated, now, counts), *self._unwritten.given_up(now, covers)]
+        for ended in sorted(fresh, key=lambda ended: ended.moment):
+            self._enter(ended)
+        for ended in self._unwritten.unclassified(now, covers):
+            self._classify(ended, FailureClass.UNKNOWN)
+        self._accounts.rebuild(self._rewritten)
+        counted, self._counted, self._rewritten = self._counted, [], set()
+        return tuple(counted)
 
-    def _arrive(self, placed: Sequence[Placed], now: float, counts: Callable[[Collection], bool]) -> Iterable[Ended]:
-        """Set what is listed. Yields what has ended, each job once in its life."""
+    def _arrive(
+        self, placed: Sequence[Placed], undated: Set[int], now: float, counts: Callable[[Collection], bool]
+    ) -> Iterable[Ended]:
+        """Set what is listed. Yields what has ended, each job once in its life.
+
+        ``undated`` are ids of jobs whose end Milvus has not written.
+        """
         for collection in self.board.put(placed, now):
-            outcomes = self.memory.outcomes.get(collection) or self._outcomes(collection)
+            outcomes = self._accounts.of(collection)
             outcomes.seen = max(outcomes.seen, now)
-        if self._missing:
-            self._missing.difference_update(job.job_id for job, _ in placed)
+        self._missing.found(job.job_id for job, _ in placed)
         for job, collection in placed:
-            if job.state.ended:
-                ended = self._end(job, collection, now, counts)
-                if ended is not None:
-                    yield ended
-            elif self._half_written:
-                self._half_written.pop(job.job_id, None)
+            if not job.state.ended:
+                self._run(job, collection)
+            elif (ended := self._end(job, collection, now, counts)) is not None:
+                yield ended._replace(undated=job.job_id in undated)
+
+    def _run(self, job: Job, collection: Collection) -> None:
+        """Note where a job that is under way belongs."""
+        known = self.memory.ended.get(job.job_id)
+        if known is not None:
+            if known.stage is not Stage.HALF_WRITTEN:
+                return  # it has been counted, whatever Milvus says now
+            self._unwritten.remove(job.job_id)  # it has not failed after all
+            del self.memory.ended[job.job_id]
+        running = Running(collection, job.name, job.start)
+        if self.memory.running.get(job.job_id) != running:
+            self.memory.running[job.job_id] = running
 
     def _end(self, job: Job, collection: Collection, now: float, counts: Callable[[Collection], bool]) -> Ended | None:
-        """Return an ended job that is not known yet; None where it is, or Milvus has yet to write how it ended."""
-        job_id = job.job_id
-        known = self.memory.ended.get(job_id)
-        if known is not None:
-            if job.end is None:
-                self.board.set_end(job_id, known.end)
+        """Return an ended job that is to be counted now; None if it has been, or Milvus has yet to write its end."""
+        known = self.memory.ended.get(job.job_id)
+        if known is None:
+            self.memory.running.pop(job.job_id, None)
+            known = Ended(job, collection, now, counts(collection), Stage.HALF_WRITTEN, undated=True)
+        elif known.stage is not Stage.HALF_WRITTEN:
+            self._rewrite(known, job, now)
             return None
-        if job.half_written and job_id not in self._half_written:
-            self._half_written[job_id] = counts(collection)
+        if job.half_written:
+            self.memory.ended[job.job_id] = known
+            self._unwritten.add(job.job_id)
             return None
-        counted = self._half_written.pop(job_id, None)
-        end = now if job.end is None else job.end
-        if job.end is None:
-            self.board.set_end(job_id, end)
-        return Ended(job, collection, end, counts(collection) if counted is None else counted)
+        self._unwritten.remove(job.job_id)
+        return known._replace(job=job, seen=now, stage=Stage.COUNTED)
 
-    def _overdue(self, waiting: frozenset[int], scope: Collection | None, now: float) -> Iterable[Ended]:
-        """Half-written jobs of an earlier listing about which this one, which covers them, has said nothing new."""
-        for job_id in waiting & self._half_written.keys():
-            if job_id not in self.board:
-                continue  # from before a restart, and not listed since
-            job, collection = self.board.job(job_id)
-            if scope is None or scope == collection:
-                self.board.set_end(job_id, now)
-                yield Ended(job, collection, now, self._half_written.pop(job_id))
+    def _rewrite(self, known: Ended, job: Job, now: float) -> None:
+        """Take over what Milvus has written of a job that has been taken already. No counter goes back."""
+        if job == known.job:
+            return
+        dates = known.undated and job.end != known.end
+        known = known._replace(job=job, seen=now if dates else known.seen, undated=known.undated and not dates)
+        self.memory.ended[job.job_id] = known
+        self._rewritten.add(known.collection)
+        if known.stage is Stage.UNCLASSIFIED:
+            self._classify(known, job.failure_class or FailureClass.UNKNOWN)
 
-    def _leave(self, job_id: int, now: float) -> Iterable[Ended]:
-        if job_id in self._half_written:
-            # It vanished before Milvus wrote its end: better counted without a reason than lost.
-            job, collection = self.board.job(job_id)
-            yield Ended(job, collection, now, self._half_written.pop(job_id))
-        self.board.remove(job_id)
-        self._missing.add(job_id)
-
-    def _remember(self, ended: Ended) -> None:
-        # The raw texts are gone already; what is kept is one small frozen record a job.
-        if ended.job.half_written:
-            ended.job = ended.job._replace(half_written=False)
-        self.memory.ended[ended.job.job_id] = ended
-        self._outcomes(ended.collection).add(ended)
-        self._totals(ended)
-        self.dirty.add(ended.collection)
-
-    def _forget_ids(self, now: float) -> None:
-        """Forget ids that a whole listing no longer has and whose end is older than Milvus's own memory."""
-        if not self._reconciled:
-            # A restored memory knows jobs that may have left the listing before we came.
-            self._reconciled = True
-            self._missing.update(job_id for job_id in self.memory.ended if job_id not in self.board)
-        for job_id in list(self._missing):
-            ended = self.memory.ended.get(job_id)
-            if ended is None or ended.end < now - self._retention:
-                self.memory.ended.pop(job_id, None)
-                self._missing.discard(job_id)
-                self._forgotten.add(job_id)
-
-    def _outcomes(self, collection: Collection) -> Outcomes:
-        outcomes = self.memory.outcomes.get(collection)
-        if outcomes is None:
-            outcomes = self.memory.outcomes[collection] = Outcomes()
-            self._unshown.add(collection)
-            self.dirty.add(collection)
-            if self._counts(collection):
-                self.memory.databases.setdefault(collection.database, DatabaseTotals())
-        return outcomes
-
-    def _totals(self, ended: Ended, sign: int = 1) -> None:
-        if self._counts(ended.collection):
-            self.memory.databases.setdefault(ended.collection.database, DatabaseTotals()).add(ended, sign)
-
-    def _hand_over(self, former: Collection, heirs: set[Collection], moved: list[Ended], rest: list[Ended]) -> None:
-        outcomes = self.memory.outcomes.pop(former, None) or Outcomes()
-        stays = bool(rest) or former in self.board.groups
-        self.dirty.update((former, *heirs))
-        known = Outcomes.of(moved)
-        if not former.collection_id and not stays and len(heirs) == 1 and outcomes.covers(known):
-            # All that is known by id went one way: what is older, and has no id any more, goes with it. Not so from
-            # a collection that was known: its successor under the same name begins anew.
-            self._outcomes(next(iter(heirs))).merge(outcomes)
+    def _enter(self, ended: Ended) -> None:
+        """Take a job into outcomes and counters."""
+        job = ended.job
+        if ended.stage is Stage.UNCLASSIFIED:
+            # Time has shown that its end is missing, so it is now that this is an impossible value.
+            self.problems[Problem.ENDED_WITHOUT_END_TIME] += 1
+            if job.job_id in self.board:
+                self.board.set_end(job.job_id, ended.end)
         else:
-            for heir in heirs:
-                self._outcomes(heir).merge(Outcomes.of(ended for ended in moved if ended.collection == heir))
-        if stays or former.collection_id:
-            self.memory.outcomes[former] = outcomes.without(moved, rest)
-            self._unshown.add(former)
-        self._drop_empty_database(former.database)
+            ended = ended._replace(classed=job.failure_class if job.state is State.FAILED else None)
+            self._count(ended)
+        self.memory.ended[job.job_id] = ended
+        self._accounts.enter(ended)
 
-    def _drop_empty_database(self, database: str) -> None:
-        if not any(collection.database == database for collection in self.memory.outcomes):
-            self.memory.databases.pop(database, None)
+    def _classify(self, ended: Ended, failure_class: FailureClass) -> None:
+        """Bring a job that has been counted into the counters by class as well."""
+        self._unwritten.remove(ended.job.job_id)
+        ended = self.memory.ended[ended.job.job_id] = ended._replace(stage=Stage.COUNTED, classed=failure_class)
+        self._count(ended)
+
+    def _count(self, ended: Ended) -> None:
+        self._accounts.count(ended)
+        if ended.counted:
+            self._counted.append(ended)
+
+    def _forget(self, job_id: int) -> None:
+        """Forget an id, and keep what it has brought."""
+        self._forgotten.add(job_id)
+        self._unwritten.remove(job_id)
+        self.memory.running.pop(job_id, None)
+        ended = self.memory.ended.pop(job_id, None)
+        outcomes = self.memory.outcomes.get(ended.collection) if ended is not None and ended.in_outcomes else None
+        if ended is not None and outcomes is not None:
+            outcomes.forget(ended)

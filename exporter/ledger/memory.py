@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from exporter.ledger.outcomes import DatabaseTotals, Ended, Outcomes
-from exporter.model import Collection
+from exporter.ledger.outcomes import DatabaseTotals, Ended, Facts, Outcomes, Running
+from exporter.model import Collection, Job
 
 
 @dataclass(slots=True)
@@ -14,17 +15,43 @@ class Memory:
 
     since: float
     """Epoch seconds that this memory reaches back to."""
+    milvus: str = ""
+    """The address of the Milvus that it belongs to; empty until a listing of it has been taken."""
+    generation: int = 0
+    """How often it has begun again because another Milvus answered."""
     outcomes: dict[Collection, Outcomes] = field(default_factory=dict)
     databases: dict[str, DatabaseTotals] = field(default_factory=dict)
     ended: dict[int, Ended] = field(default_factory=dict)
-    """By job id: what has been counted or is the baseline. Counted once, however often it is listed."""
-    half_written: dict[int, bool] = field(default_factory=dict)
-    """Failed jobs whose end Milvus had not written at first sight, and whether they are to be counted."""
+    """By job id: what has been counted, is the baseline, or is half-written. Counted once, however often listed."""
+    running: dict[int, Running] = field(default_factory=dict)
+    """By job id: what was under way when last listed."""
     baseline_done: bool = False
     """Whether a whole listing has been seen: from then on every ended job that appears is counted."""
     covered: set[Collection] = field(default_factory=set)
     """Collections whose own baseline a listing by name has taken before the first whole one."""
 
-    def collections(self) -> frozenset[Collection]:
-        """Return every collection that something is remembered of, also one that is gone and has jobs listed."""
-        return frozenset((*self.outcomes, *(ended.collection for ended in self.ended.values())))
+    def begin_again(self, since: float) -> None:
+        """Forget everything: it was another Milvus's."""
+        for table in (self.outcomes, self.databases, self.ended, self.running, self.covered):
+            table.clear()
+        self.since, self.milvus, self.baseline_done = since, "", False
+        self.generation += 1
+
+    def clean(self, clean: Callable[[Job], Job]) -> None:
+        """Let every text pass through the rules in force: it may have been cleaned by others."""
+        for job_id, ended in self.ended.items():
+            cleaned = clean(ended.job)
+            if cleaned != ended.job:
+                self.ended[job_id] = ended._replace(job=cleaned)
+        for outcomes in self.outcomes.values():
+            for facts in (outcomes.facts, outcomes.forgotten):
+                facts.trouble = _cleaned(facts, clean)
+
+    def collections(self) -> Mapping[Collection, float | None]:
+        """Return every collection that something is remembered of, and when it was created if that is known."""
+        created = dict.fromkeys((ended.collection for ended in self.ended.values()), None)
+        return {**created, **{collection: outcomes.created for collection, outcomes in self.outcomes.items()}}
+
+
+def _cleaned(facts: Facts, clean: Callable[[Job], Job]) -> Ended | None:
+    return facts.trouble and facts.trouble._replace(job=clean(facts.trouble.job))

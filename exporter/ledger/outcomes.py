@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import dataclass, field, replace
+from enum import IntEnum
+from typing import Final, NamedTuple
 
 from exporter.model import Collection, FailureClass, Job, State
 
@@ -21,15 +22,40 @@ Moment = tuple[float, int]
 NEVER: Final[Moment] = (float("-inf"), 0)
 
 
-@dataclass(slots=True)
-class Ended:
-    """One job that has ended, known by id until Milvus and we may forget it."""
+class Stage(IntEnum):
+    """How far an ended job has come. The numbers are stored in the state file."""
+
+    COUNTED = 0
+    """It is in the outcomes, and in the counters unless it belongs to the baseline."""
+    UNCLASSIFIED = 1
+    """Counted, but Milvus may still write why it failed: the counters by class wait for that."""
+    HALF_WRITTEN = 2
+    """Failed, without end and reason: not counted yet, since Milvus is about to write both."""
+    DROPPED = 3
+    """The outcomes of its collection have been forgotten; the id is kept so that it is never counted again."""
+
+
+class Ended(NamedTuple):
+    """One job that has ended, known by id for as long as Milvus may list it. Immutable; a change makes a new one."""
 
     job: Job
     collection: Collection
-    end: float
+    seen: float
+    """Epoch seconds, by our clock, when we first saw its end; while it has none, when we first saw it as ended."""
     counted: bool
-    """False for the baseline: it sets stamps and moves no counter."""
+    """False for the baseline: it sets stamps but moves no counter."""
+    stage: Stage = Stage.COUNTED
+    undated: bool = False
+    """Whether Milvus has not written its end: then ``seen`` stands for it."""
+    classed: FailureClass | None = None
+    """The class under which it stands in the counters; None if it stands under none."""
+    missed: float | None = None
+    """Epoch seconds, by our clock, when a listing first lacked it; None while it is listed."""
+
+    @property
+    def end(self) -> float:
+        """Return the end in epoch seconds; while Milvus has not written it, when we first saw the job ended."""
+        return self.seen if self.job.end is None else self.job.end
 
     @property
     def moment(self) -> Moment:
@@ -57,10 +83,32 @@ class Ended:
         start = self.job.start
         return None if start is None or self.end < start else self.end - start
 
+    @property
+    def counted_as_failed(self) -> bool:
+        """Return whether it has moved the counters of failures, if any: Milvus may say something else by now."""
+        return self.classed is not None or self.stage is Stage.UNCLASSIFIED
+
+    @property
+    def in_outcomes(self) -> bool:
+        """Return whether the outcomes of its collection rest on it."""
+        return self.stage <= Stage.UNCLASSIFIED
+
+
+class Running(NamedTuple):
+    """One job that is under way, known by id: where it belongs must be known when it ends, also after a restart."""
+
+    collection: Collection
+    name: str
+    """The collection name as the record has it."""
+    start: float | None
+    """Epoch seconds, never later than when we first saw the job."""
+    missed: float | None = None
+    """As in :class:`Ended`."""
+
 
 @dataclass(slots=True)
-class Outcomes:
-    """What outlives Milvus's memory of one collection's jobs."""
+class Facts:
+    """What a collection's ended jobs add up to, whatever the order in which they are taken."""
 
     last_live: Moment = NEVER
     last_completed: Moment = NEVER
@@ -74,41 +122,9 @@ class Outcomes:
     """Failures since ``last_live``, oldest first, the newest ``_MAX_RECENT`` of them."""
     older: int = 0
     """Failures since ``last_live`` that are no longer in ``recent``."""
-    finished: int = 0
-    failed: int = 0
-    last_failed_counted: tuple[int, float] | None = None
-    """Job id and end of the job that moved ``failed`` last."""
-    shown: bool = False
-    """Whether a snapshot with these counters has been published: one shows them at 0 before their first increase."""
-    seen: float = 0.0
-    """Epoch seconds when a job of the collection was last listed or ended."""
 
-    @classmethod
-    def of(cls, jobs: Iterable[Ended]) -> Outcomes:
-        """Return what these jobs leave behind."""
-        made = cls()
-        for ended in sorted(jobs, key=lambda ended: ended.moment):
-            made.add(ended)
-        return made
-
-    @property
-    def empty(self) -> bool:
-        """Return whether no ended job has been taken."""
-        return not self.finished and self.last_live == self.last_failed == NEVER
-
-    @property
-    def consecutive_failures(self) -> int:
-        """Return failures since the last success."""
-        return self.older + len(self.recent)
-
-    @property
-    def failing(self) -> bool:
-        """Return whether the latest failure is later than the latest success."""
-        return self.last_failed > self.last_live
-
-    def add(self, ended: Ended) -> None:
+    def take(self, ended: Ended) -> None:
         """Take one ended job, in any order; each job once."""
-        self.seen = max(self.seen, ended.end)
         moment = ended.moment  # one object, which several fields hold
         if ended.live:
             self._succeed(moment)
@@ -119,47 +135,16 @@ class Outcomes:
         troubled = ended.failure or (ended.live and not ended.completed)
         if troubled and moment > self.last_completed and (self.trouble is None or moment > self.trouble.moment):
             self.trouble = ended
-        if ended.counted:
-            self.finished += 1
-            if ended.job.state is State.FAILED:
-                self.failed += 1
-                self.last_failed_counted = (ended.job.job_id, ended.end)
 
-    def without(self, lost: Iterable[Ended], rest: Iterable[Ended]) -> Outcomes:
-        """Return what remains when some jobs turn out to be another collection's; ``rest`` are those known by id.
+    def copy(self) -> Facts:
+        """Return a copy that can be changed by itself."""
+        return replace(self, recent=list(self.recent))
 
-        What is older than the ids stays, as far as it does not hang on one of the lost.
-        """
-        taken, made = Outcomes.of(lost), Outcomes.of(rest)
-        moments = {ended.moment for ended in lost}
-        for name in ("last_live", "last_completed", "last_failed"):
-            if getattr(self, name) not in moments:
-                setattr(made, name, max(getattr(self, name), getattr(made, name)))
-        if self.measured not in moments and self.measured > made.measured:
-            made.measured, made.last_duration = self.measured, self.last_duration
-        row = {*made.recent, *(moment for moment in self.recent if moment not in moments)}
-        made.recent = sorted(moment for moment in row if moment > made.last_live)
-        made.older = self.older if made.last_live == self.last_live else 0
-        if self.trouble is not None and self.trouble.moment not in moments and made.trouble is None:
-            made.trouble = self.trouble if self.trouble.moment > made.last_completed else None
-        made.finished = max(self.finished - taken.finished, made.finished)
-        made.failed = max(self.failed - taken.failed, made.failed)
-        made.shown, made.seen = self.shown, max(self.seen, made.seen)
-        return made
-
-    def covers(self, other: Outcomes) -> bool:
-        """Return whether what ``other`` holds can be part of this; not so where this was forgotten in between."""
-        return (
-            self.finished >= other.finished
-            and self.last_live >= other.last_live
-            and self.last_failed >= other.last_failed
-        )
-
-    def merge(self, other: Outcomes) -> None:
+    def merge(self, other: Facts) -> None:
         """Take over what was remembered of the same collection under another key."""
         live = max(self.last_live, other.last_live)
-        # Failures that are no longer known singly are since their own last success: a later one has ended the row.
-        self.older = sum(each.older for each in (self, other) if each.last_live == live)
+        # Failures that are not known one by one are older than those that are: a success among the latter ends them.
+        self.older = sum(each.older for each in (self, other) if not each.recent or each.recent[0] > live)
         moments = sorted({*self.recent, *other.recent})
         self.last_live, self.recent = live, moments[bisect_left(moments, live) :]
         self._shorten()
@@ -169,12 +154,6 @@ class Outcomes:
             self.measured, self.last_duration = other.measured, other.last_duration
         troubles = [t for t in (self.trouble, other.trouble) if t is not None and t.moment > self.last_completed]
         self.trouble = max(troubles, key=lambda t: t.moment, default=None)
-        self.finished += other.finished
-        self.failed += other.failed
-        exemplars = [each for each in (self.last_failed_counted, other.last_failed_counted) if each is not None]
-        self.last_failed_counted = max(exemplars, key=lambda each: (each[1], each[0]), default=None)
-        self.shown = self.shown or other.shown
-        self.seen = max(self.seen, other.seen)
 
     def _succeed(self, moment: Moment) -> None:
         if moment > self.last_live:
@@ -202,6 +181,81 @@ class Outcomes:
 
 
 @dataclass(slots=True)
+class Outcomes:
+    """What is remembered of one collection: facts, which follow what Milvus says, and counters, which only go up."""
+
+    facts: Facts = field(default_factory=Facts)
+    """Of all its ended jobs."""
+    forgotten: Facts = field(default_factory=Facts)
+    """Of those ended jobs alone whose ids are no longer known."""
+    finished: int = 0
+    failed: int = 0
+    last_failed_counted: tuple[int, float] | None = None
+    """Job id and end of the job that moved ``failed`` last."""
+    shown: bool = False
+    """Whether a snapshot with these counters has been published: one shows them at 0 before their first increase."""
+    seen: float = 0.0
+    """Epoch seconds when a job of the collection was last listed or ended."""
+    created: float | None = None
+    """Epoch seconds when the collection was created, as far as the inventory has ever said."""
+
+    @property
+    def empty(self) -> bool:
+        """Return whether no ended job has been taken."""
+        return not self.finished and self.facts.last_live == self.facts.last_failed == NEVER
+
+    @property
+    def consecutive_failures(self) -> int:
+        """Return failures since the last success."""
+        return self.facts.older + len(self.facts.recent)
+
+    @property
+    def failing(self) -> bool:
+        """Return whether the latest failure is later than the latest success."""
+        return self.facts.last_failed > self.facts.last_live
+
+    def add(self, ended: Ended) -> None:
+        """Take one ended job, in any order; each job once."""
+        self.seen = max(self.seen, ended.end)
+        self.facts.take(ended)
+        self.count(ended)
+
+    def rebuild(self, known: Iterable[Ended]) -> None:
+        """Derive the facts again: Milvus has written something else about a job that was taken already."""
+        self.facts = self.forgotten.copy()
+        for ended in sorted(known, key=lambda ended: ended.moment):
+            self.facts.take(ended)
+
+    def forget(self, ended: Ended) -> None:
+        """Keep the fact of a job, but not which job it was."""
+        self.forgotten.take(ended)
+
+    def count(self, ended: Ended, sign: int = 1) -> None:
+        """Count one job; with ``sign`` -1 take it back, for one that turns out to be another collection's."""
+        if not ended.counted:
+            return
+        self.finished = max(0, self.finished + sign)
+        if ended.counted_as_failed:
+            self.failed = max(0, self.failed + sign)
+            if sign > 0:
+                self._exemplify((ended.job.job_id, ended.end))
+
+    def merge(self, other: Outcomes) -> None:
+        """Take over what was remembered of the same collection under another key."""
+        self.facts.merge(other.facts)
+        self.forgotten.merge(other.forgotten)
+        self.finished += other.finished
+        self.failed += other.failed
+        self._exemplify(other.last_failed_counted)
+        self.shown = self.shown or other.shown
+        self.seen = max(self.seen, other.seen)
+
+    def _exemplify(self, other: tuple[int, float] | None) -> None:
+        exemplars = [each for each in (self.last_failed_counted, other) if each is not None]
+        self.last_failed_counted = max(exemplars, key=lambda each: (each[1], each[0]), default=None)
+
+
+@dataclass(slots=True)
 class DatabaseTotals:
     """Counters of one database: it would be too many series to keep them per collection."""
 
@@ -215,8 +269,8 @@ class DatabaseTotals:
         """Count one job; with ``sign`` -1 take it back, for one that turns out to be another database's."""
         if not ended.counted:
             return
-        if ended.job.state is State.FAILED:
-            self.failed_by_class[ended.job.failure_class or FailureClass.UNKNOWN] += sign
-        elif ended.duration is not None:
+        if ended.classed is not None:
+            self.failed_by_class[ended.classed] += sign
+        elif ended.completed and ended.duration is not None:
             self.buckets[bisect_left(DURATION_BUCKETS, ended.duration)] += sign
             self.duration_sum += sign * ended.duration

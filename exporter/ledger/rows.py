@@ -29,15 +29,16 @@ def database_rows(memory: Memory) -> tuple[DatabaseRow, ...]:
 
 def outcome_row(collection: Collection, outcomes: Outcomes, max_age: float | None) -> OutcomeRow:
     """Return the row of one collection. ``max_age`` in seconds."""
+    facts = outcomes.facts
     # A counter that appears with a value has no increase: what is new stands at 0 for one snapshot.
     return OutcomeRow(
         collection=collection,
-        last_success=_stamp(outcomes.last_live),
-        last_failure=_stamp(outcomes.last_failed),
-        last_success_duration=outcomes.last_duration,
+        last_success=_stamp(facts.last_live),
+        last_failure=_stamp(facts.last_failed),
+        last_success_duration=facts.last_duration,
         consecutive_failures=outcomes.consecutive_failures,
         failing=outcomes.failing,
-        trouble=outcomes.trouble.job if outcomes.trouble else None,
+        trouble=facts.trouble.job if facts.trouble else None,
         finished=outcomes.finished if outcomes.shown else 0,
         failed=outcomes.failed if outcomes.shown else 0,
         failed_exemplar=outcomes.last_failed_counted if outcomes.shown else None,

@@ -7,7 +7,6 @@ back, also not by a kill at any moment. What cannot be used is left alone: a sta
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import logging
 import os
 import sqlite3
@@ -16,9 +15,11 @@ from pathlib import Path
 from typing import IO
 
 from exporter.errors import StateUnusable, StateUnwritable
-from exporter.ledger.database import connect, look_at_state, name_of, probe, require_whole, take, unusable
+from exporter.ledger.database import connect, look_at_state, name_of, probe, require_whole, take, unusable, version_of
 from exporter.ledger.kept import MOST_HISTORY, Kept, history_rows, prune, write
+from exporter.ledger.locks import claim, lock_beside, lock_path
 from exporter.ledger.memory import Memory
+from exporter.ledger.upgrade import Rules
 
 log = logging.getLogger("exporter.state")
 
@@ -36,12 +37,14 @@ class StateAccount:
 class StateFile:
     """One state file and the right to write to it. ``history`` is how long ended jobs stay readable, in seconds.
 
+    All texts in it are cleaned by ``rules``: what others have cleaned is cleaned again when the file is opened.
     Its content is taken or refused once, at the start. A file that could be read and not written is tried again at
     each save.
     """
 
     path: Path
     history: float
+    rules: Rules
     account: StateAccount = StateAccount(ok=False)
     trouble: StateUnusable | None = None
     """Why it cannot be used or written at present."""
@@ -55,19 +58,22 @@ class StateFile:
     """Jobs in the file that are kept for reading alone."""
     _connection: sqlite3.Connection | None = None
     _lock: IO[bytes] | None = None
+    _claim: IO[bytes] | None = None
     _inode: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         # Two names of one file must have one lock.
         self.path = Path(os.path.realpath(self.path))
 
-    def open(self) -> None:
+    def open(self, now: float) -> None:
         """Open for writing, or make a new file; one that cannot be written now is :attr:`trouble`.
+
+        ``now`` in epoch seconds.
 
         Raises :class:`exporter.errors.StateUnusable` for one that cannot be used at all: then nothing is ever written.
         """
         try:
-            self._found = self._open()
+            self._found = self._open(now)
         except StateUnwritable as unwritable:
             self.trouble = unwritable
         except StateUnusable as refused:
@@ -90,7 +96,10 @@ class StateFile:
             log.info("a new state file begins: %s", self.path)
         self._kept, self._loaded = Kept.of(memory), True
         self.account = replace(self.account, ok=self._connection is not None)
-        return memory or Memory(since)
+        if memory is None:
+            return Memory(since)
+        memory.clean(self.rules.clean)  # a file that cannot be written has the texts that it had
+        return memory
 
     def save(self, memory: Memory, now: float) -> None:
         """Write what differs from what the file holds, in one transaction. ``now`` in epoch seconds.
@@ -101,7 +110,7 @@ class StateFile:
         if self._refused:
             return  # said when it was opened
         try:
-            connection = self._ready()
+            connection = self._ready(now)
             changes = self._kept.changes(memory)
             with connection:
                 connection.execute("BEGIN IMMEDIATE")
@@ -122,9 +131,11 @@ class StateFile:
     def close(self) -> None:
         """Close the file and let the next process have it."""
         self._disconnect()
-        if self._lock is not None:
-            self._lock.close()
-        self._lock = None
+        # After the connection: closing any handle of a file drops the locks that SQLite holds on it in this process.
+        for held in (self._claim, self._lock):
+            if held is not None:
+                held.close()
+        self._claim = self._lock = None
 
     def _refuse(self, why: StateUnusable) -> None:
         self.close()
@@ -136,13 +147,13 @@ class StateFile:
                 self._connection.close()
         self._connection = None
 
-    def _ready(self) -> sqlite3.Connection:
+    def _ready(self, now: float) -> sqlite3.Connection:
         """Return a connection to the file that was loaded; anew where the last one failed or points elsewhere."""
         if self._connection is not None and self._is_in_place():
             return self._connection
         self._disconnect()
         known = self._name
-        self._kept = Kept.of(self._open())
+        self._kept = Kept.of(self._open(now))
         if known is not None and known != self._name:
             log.warning("the state file was deleted while in use and is written anew: %s", self.path)
         return self._connected()
@@ -155,23 +166,32 @@ class StateFile:
         if self._lock is None:
             return False
         held = os.fstat(self._lock.fileno())
-        return _inode(_lock_path(self.path)) == (held.st_dev, held.st_ino)
+        return _inode(lock_path(self.path)) == (held.st_dev, held.st_ino)
 
-    def _open(self) -> Memory | None:
+    def _open(self, now: float) -> Memory | None:
         """Lock, connect, and return what is in the file. Raises :class:`exporter.errors.StateUnusable`."""
         try:
+            version_of(self.path)  # what is not ours is not even locked
             if not self._lock_is_in_place():
                 self.close()
-                self._lock = _lock(self.path)
+                self._lock = lock_beside(self.path)
+            self._claim_file()
             self._connection = connect(self.path)
             self._require_fit(self._connection)
-            self._name, memory = take(self._connection)
+            self._name, memory = take(self._connection, self.rules, now)
             self._old = history_rows(self._connection)
             self._inode = _inode(self.path)
         except (StateUnusable, OSError, sqlite3.Error, ValueError, LookupError, TypeError, AttributeError) as error:
             self._disconnect()
             raise unusable(self.path, error) from None
         return memory
+
+    def _claim_file(self) -> None:
+        if self._claim is not None and _inode(self.path) != self._inode:
+            self._claim.close()
+            self._claim = None
+        if self._claim is None:
+            self._claim = claim(self.path)
 
     def _require_fit(self, connection: sqlite3.Connection) -> None:
         name = name_of(connection)
@@ -186,24 +206,6 @@ class StateFile:
         if self._connection is None:
             raise StateUnwritable(f"{self.path}: is not open")
         return self._connection
-
-
-def _lock_path(path: Path) -> Path:
-    return path.with_name(f"{path.name}.lock")
-
-
-def _lock(path: Path) -> IO[bytes]:
-    """Hold a lock beside the file: SQLite's own are let go between two transactions."""
-    file = _lock_path(path).open("ab")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
-        raise StateUnusable(f"{path}: another process uses it; give each exporter a file of its own") from None
-    except OSError as error:
-        file.close()
-        raise StateUnusable(f"{path}: cannot be locked ({error.strerror}); keep it on a local disk") from None
-    return file
 
 
 def _inode(path: Path) -> tuple[int, int] | None:

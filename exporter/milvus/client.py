@@ -12,11 +12,12 @@ from google.protobuf.message import DecodeError, Message
 
 from exporter import __version__, errors
 from exporter.milvus.channel import Channel, Credentials
+from exporter.milvus.names import WholeNames
 from exporter.milvus.pb import milvus_refresh_pb2 as pb
 from exporter.milvus.pb.listing_view_pb2 import ListingView
-from exporter.milvus.redact import safe_source
 from exporter.milvus.status import from_status
 from exporter.model import DescribedCollection, ShownCollection
+from exporter.redaction import safe_source
 
 if TYPE_CHECKING:
     from exporter.config import Settings
@@ -26,8 +27,8 @@ _LIST_JOBS: Final = "ListRefreshExternalCollectionJobs"
 # Below this a decode takes well under a millisecond: handing it to a thread would cost more.
 _DECODE_IN_THREAD_BYTES: Final = 256 * 1024
 
-# "Collection X is not an external collection": it exists.
-_NOT_EXTERNAL: Final = (105, 1100)
+# "Collection X is not an external collection", "not allowed to access collection": it exists.
+_EXISTS: Final = (105, 1100, 1401)
 
 Answer = TypeVar("Answer", bound=Message)
 Result = TypeVar("Result")
@@ -40,10 +41,15 @@ class MilvusClient:
         self._channel = Channel(settings)
         self._credentials = Credentials(settings)
         self._source_style = settings.labels.source
+        self._names = WholeNames()
 
     async def close(self) -> None:
         """Close the channel."""
         await self._channel.close()
+
+    def user(self) -> str:
+        """Return the name of the user that calls are made as; empty without credentials, and for an API key."""
+        return self._credentials.user()
 
     async def list_all_jobs(self, *, timeout: float) -> Sequence[bytes]:
         """List the refresh jobs of all databases: the records as they came, each a copy made when it is looked at."""
@@ -61,27 +67,29 @@ class MilvusClient:
 
         ``database`` filters only together with ``collection`` (docs/milvus.md, "The calls").
         """
+        database, collection = self._names.whole(database), self._names.whole(collection)
         request = pb.ListRefreshExternalCollectionJobsRequest(db_name=database, collection_name=collection)
         return await self._call(_LIST_JOBS, request, pb.ListRefreshExternalCollectionJobsResponse, timeout)
 
     async def list_databases(self, *, timeout: float) -> tuple[str, ...]:
         """Return the names of the databases this user may see."""
         answer = await self._call("ListDatabases", pb.ListDatabasesRequest(), pb.ListDatabasesResponse, timeout)
-        return tuple(answer.db_names)
+        return tuple(map(self._names.cut, answer.db_names))
 
     async def show_collections(self, database: str, *, timeout: float) -> tuple[ShownCollection, ...]:
         """Return the collections of one database that this user may see."""
-        request = pb.ShowCollectionsRequest(db_name=database)
+        request = pb.ShowCollectionsRequest(db_name=self._names.whole(database))
         answer = await self._call("ShowCollections", request, pb.ShowCollectionsResponse, timeout)
         names, ids, created = answer.collection_names, answer.collection_ids, answer.created_utc_timestamps
         if len(names) != len(ids):
             raise errors.BadResponse(f"{len(names)} collection names with {len(ids)} ids")
         stamps = chain(created, repeat(0))  # no ground to lose a collection for
-        shown = zip(names, ids, stamps, strict=False)
+        shown = zip(map(self._names.cut, names), ids, stamps, strict=False)
         return tuple(ShownCollection(name, id_, stamp / 1000 if stamp > 0 else None) for name, id_, stamp in shown)
 
     async def describe_collection(self, database: str, name: str, *, timeout: float) -> DescribedCollection:
         """Describe one collection by name."""
+        database, name = self._names.whole(database), self._names.whole(name)
         request = pb.DescribeCollectionRequest(db_name=database, collection_name=name)
         answer = await self._call("DescribeCollection", request, pb.DescribeCollectionResponse, timeout)
         return self._described(answer)
@@ -93,6 +101,7 @@ class MilvusClient:
 
         Raises :class:`errors.Unimplemented` before Milvus 2.6 (docs/milvus.md, "The calls").
         """
+        database, names = self._names.whole(database), [self._names.whole(name) for name in names]
         request = pb.BatchDescribeCollectionRequest(db_name=database, collection_name=names)
         answer = await self._call("BatchDescribeCollection", request, pb.BatchDescribeCollectionResponse, timeout)
         found = answer.responses
@@ -108,18 +117,20 @@ class MilvusClient:
         schema = answer.schema
         # The source is empty until a first refresh supplies it; a mapped field tells an external collection.
         external = bool(schema.external_source) or any(field.external_field for field in schema.fields)
-        return DescribedCollection(
-            external, tuple(answer.aliases), safe_source(schema.external_source, self._source_style)
-        )
+        aliases = tuple(map(self._names.cut, answer.aliases))
+        return DescribedCollection(external, aliases, safe_source(schema.external_source, self._source_style))
 
     async def collection_exists(self, database: str, name: str, *, timeout: float) -> bool:
-        """Ask for a collection's jobs by name, which needs no privilege: 100 or 800 say that there is none."""
+        """Ask for a collection's jobs by name, which needs no privilege: 100 or 800 say that there is none.
+
+        1401 would say that there is one which this user may not see.
+        """
         try:
             await self.list_jobs(timeout=timeout, database=database, collection=name)
         except (errors.CollectionGone, errors.DatabaseGone):
             return False
-        except errors.ServerFault as error:
-            if error.code in _NOT_EXTERNAL:
+        except errors.MilvusError as error:
+            if error.code in _EXISTS:
                 return True
             raise
         return True

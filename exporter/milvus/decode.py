@@ -12,9 +12,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from exporter.milvus.records import Record, parsed
-from exporter.milvus.redact import SourceStyle
-from exporter.milvus.translate import ENDED, ReasonStyle, Sources, translated
+from exporter.milvus.translate import ENDED, Sources, translated
 from exporter.model import Job, Problem
+from exporter.redaction import SourceStyle
+from exporter.texts import ReasonStyle
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +23,7 @@ class Decoded:
     """One listing in our words."""
 
     changed: tuple[Job, ...]
-    """New jobs and jobs that differ from the last listing, if only in what we do not read; half-written ones each
-    time."""
+    """New jobs and jobs that differ from the last listing, if only in what we do not read."""
     gone: tuple[int, ...]
     """Ids that an earlier listing had and this one has not."""
     problems: Counter[Problem]
@@ -44,8 +44,6 @@ class ListingDecoder:
         """The same the other way round."""
         self._unsure: set[int] = set()
         """Ids that an earlier listing had and of which nothing else is known any more."""
-        self._unwritten: dict[int, Record] = {}
-        """Its half-written records."""
         self._reported: dict[int, set[Problem]] = {}
 
     def whole(self, listing: Sequence[bytes], now: float) -> Decoded:
@@ -62,7 +60,12 @@ class ListingDecoder:
     def start_over(self, listed: Iterable[int]) -> None:
         """Take every record as changed next time, and every id in ``listed`` as one that an earlier listing had."""
         self._unsure.update(self._said, listed)
-        self._said, self._ids, self._unwritten = {}, {}, {}
+        self._said, self._ids = {}, {}
+
+    def forget(self, job_ids: Iterable[int]) -> None:
+        """Forget what was reported of jobs that will not be listed again."""
+        for job_id in job_ids:
+            self._reported.pop(job_id, None)
 
     def _decode(self, listing: Sequence[bytes], now: float, scope: frozenset[int] | None) -> Decoded:
         problems: Counter[Problem] = Counter()
@@ -72,20 +75,14 @@ class ListingDecoder:
             listing = self._one_of_each(listing, problems)
             said, listed, new = self._compared(listing)
             jobs, odd = self._translated(listing, new, former := self._not_in(listed, scope), now)
-        changed = [*self._half_written_still(listed, now, problems), *jobs]
         job_ids = [job.job_id for job in jobs]
         self._forget({*former, *job_ids})
         self._said.update(zip(job_ids, said, strict=True))
         self._ids.update(zip(said, job_ids, strict=True))
-        self._unwritten.update(
-            (job.job_id, parsed(listing[place])) for place, job in zip(new, jobs, strict=True) if job.half_written
-        )
         for job_id, found in odd:
             self._report(job_id, found, problems)
         gone = tuple(former.keys() - set(job_ids))
-        for job_id in gone:
-            self._reported.pop(job_id, None)
-        return Decoded(tuple(changed), gone, problems, len(listing))
+        return Decoded(tuple(jobs), gone, problems, len(listing))
 
     def _compared(self, listing: Sequence[bytes]) -> tuple[list[int], set[int], list[int]]:
         """Return of a listing the hashes of new records, the ids of jobs that say what they said, and new places."""
@@ -122,15 +119,6 @@ class ListingDecoder:
             former.update((job_id, job_id) for job_id in self._said.keys() - listed)
         return former
 
-    def _half_written_still(self, listed: set[int], now: float, problems: Counter[Problem]) -> list[Job]:
-        waiting = [(job_id, record) for job_id, record in self._unwritten.items() if job_id in listed]
-        jobs = []
-        for job_id, record in waiting:
-            found: list[Problem] = []
-            jobs.append(translated(record, job_id, now, found, self._styles, sources=self._sources, again=True))
-            self._report(job_id, found, problems)
-        return jobs
-
     def _one_of_each(self, listing: Sequence[bytes], problems: Counter[Problem]) -> list[bytes]:
         """Return one record for each job: of those listed twice the one furthest along."""
         best: dict[int, Record] = {}
@@ -147,8 +135,6 @@ class ListingDecoder:
             said = self._said.pop(job_id, None)
             if said is not None:
                 del self._ids[said]
-        for job_id in self._unwritten.keys() & job_ids:
-            del self._unwritten[job_id]
         self._unsure.difference_update(job_ids)
 
     def _report(self, job_id: int, found: Iterable[Problem], problems: Counter[Problem]) -> None:

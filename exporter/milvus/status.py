@@ -8,7 +8,7 @@ import grpc
 
 from exporter import errors
 from exporter.milvus.pb import milvus_refresh_pb2 as pb
-from exporter.milvus.redact import safe_reason
+from exporter.redaction import safe_reason
 
 Code = grpc.StatusCode
 

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import sys
 from functools import lru_cache
-from typing import Final, Literal
+from typing import Final
 
+from exporter.milvus.names import LONGEST, cut
 from exporter.milvus.pb import milvus_refresh_pb2 as pb
-from exporter.milvus.reasons import classify
+from exporter.milvus.reasons import classify, strip_wrappers
 from exporter.milvus.records import Record, row_of
-from exporter.milvus.redact import SourceStyle, safe_reason, safe_source
 from exporter.model import FailureClass, Job, Problem, State
-
-ReasonStyle = Literal["safe", "none"]
+from exporter.redaction import SourceStyle, safe_reason, safe_source
+from exporter.texts import ReasonStyle
 
 _STATES: Final[dict[int, State]] = {
     pb.RefreshPending: State.PENDING,
@@ -24,10 +24,13 @@ _STATES: Final[dict[int, State]] = {
     pb.RefreshFailed: State.FAILED,
 }
 ENDED: Final = frozenset({int(pb.RefreshCompleted), int(pb.RefreshFailed)})
-# Host clocks differ by seconds, in bad cases by hours. A stamp further ahead than this is no time at all.
+# Host clocks differ by seconds, in bad cases by hours (`exporter/ledger/stamps.py` caps what is ahead). A stamp further
+# ahead than this is not a time.
 _MAX_AHEAD_SECONDS: Final = 86_400.0
 _MAX_KEPT_CHARS: Final = 1024
 """Longer texts are cleaned each time: what is kept must stay small."""
+_MAX_UNWRAPPED_CHARS: Final = 8192
+"""Wrappers stand at the head of a reason, and real reasons have at most about 4 KiB."""
 _MAX_KEPT: Final = 16_384
 """Texts that have been cleaned, of each kind."""
 Sources = dict[str, str]
@@ -42,15 +45,14 @@ def translated(
     styles: tuple[SourceStyle, ReasonStyle],
     *,
     sources: Sources,
-    again: bool = False,
 ) -> Job:
-    """Return the job of a record, and add to ``found`` what had to be repaired. ``now`` in epoch seconds.
-
-    ``again`` says whether the last listing had the very same.
-    """
+    """Return the job of a record, and add to ``found`` what had to be repaired. ``now`` in epoch seconds."""
     number, percent, started, ended, reason, name, source = row_of(record)
     if not job_id:
         found.append(Problem.MISSING_JOB_ID)
+    if len(name) > LONGEST:
+        found.append(Problem.NAME_TOO_LONG)
+        name = cut(name)
     state = _STATES.get(number)  # an open enum: any int32 can stand here
     if state is None:
         found.append(Problem.UNKNOWN_STATE)
@@ -64,8 +66,8 @@ def translated(
         end = _end(ended, start, state, now, found)
     # An impossible end is no missing one: nobody will write it anew, so there is nothing to wait for.
     unwritten = not ended and not reason and state is State.FAILED
-    # At first sight Milvus may be about to write the end; at the second it is missing.
-    if not ended and state.ended and (again or not unwritten):
+    # Milvus may be about to write the end of a half-written one; the ledger tells when it has not.
+    if not ended and state.ended and not unwritten:
         found.append(Problem.ENDED_WITHOUT_END_TIME)
     source_style, reason_style = styles
     return Job(
@@ -135,11 +137,19 @@ def clean_source(raw: str, style: SourceStyle, kept: Sources) -> str:
 
 # A collection that keeps failing gives one reason: each is cleaned once.
 _once_each = lru_cache(maxsize=_MAX_KEPT)
-_clean_reason, _classified = _once_each(safe_reason), _once_each(classify)
+
+
+def clean_reason(raw: str) -> str:
+    """Return a reason without its wrappers, which say how often Milvus tried, and without what is secret."""
+    inner, _ = strip_wrappers(raw[:_MAX_UNWRAPPED_CHARS])
+    return safe_reason(inner + raw[_MAX_UNWRAPPED_CHARS:])
+
+
+_cleaned, _classified = _once_each(clean_reason), _once_each(classify)
 
 
 def _reason(raw: str) -> str:
-    return (_clean_reason if len(raw) <= _MAX_KEPT_CHARS else safe_reason)(raw)
+    return (_cleaned if len(raw) <= _MAX_KEPT_CHARS else clean_reason)(raw)
 
 
 def _class(raw: str) -> FailureClass:

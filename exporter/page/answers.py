@@ -50,6 +50,7 @@ class Answers:
 
     def jobs(self, targets: Sources, query: str, now: float) -> Reply:
         """Answer the API's jobs."""
+        self._orders.keep(targets)
         return jobs_reply(targets, query, self._orders, now)
 
     def history(self, targets: Sources, query: str, now: float) -> Reply:

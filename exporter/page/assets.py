@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Final
 
-from exporter.web import Reply
+from exporter.web import Handler, Reply, Request
 
 _TYPES: Final = {
     "css": "text/css; charset=utf-8",
@@ -28,10 +27,10 @@ class Asset:
     content_type: str
     content: bytes
 
-    def page(self) -> Callable[[str], Awaitable[Reply]]:
+    def page(self) -> Handler:
         """Return what answers its path."""
 
-        async def answer(_query: str) -> Reply:
+        async def answer(_: Request) -> Reply:
             return Reply(200, self.content_type, (self.content,), _FOR_EVER)
 
         return answer

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from exporter.clock import Clock
 from exporter.page.assets import assets
 from exporter.page.source import Source
-from exporter.web import Page, Reply
+from exporter.web import Handler, Reply, Request
 
 if TYPE_CHECKING:
     from exporter.page.answers import Answers
@@ -29,7 +29,7 @@ def pages(
     *,
     runbooks: str = "",
     links: Sequence[tuple[str, str]] = (),
-) -> Mapping[str, Page]:
+) -> Mapping[str, Handler]:
     """Return what answers each path.
 
     ``sources`` returns the targets by name, in the order to show; it is called on the event loop for each request, so
@@ -45,16 +45,16 @@ def pages(
 
         return Answers(runbooks, links)
 
-    def aside(work: Work) -> Page:
+    def aside(work: Work) -> Handler:
         def reply(targets: Mapping[str, Source], query: str) -> Reply:
             return work(answers(), targets, query, clock.wall())
 
-        async def answer(query: str) -> Reply:
-            return await asyncio.get_running_loop().run_in_executor(threads, reply, sources(), query)
+        async def answer(request: Request) -> Reply:
+            return await asyncio.get_running_loop().run_in_executor(threads, reply, sources(), request.query)
 
         return answer
 
-    table: dict[str, Page] = {
+    table: dict[str, Handler] = {
         "/": aside(lambda say, targets, query, now: say.show_list(targets, query, now)),
         "/collection": aside(lambda say, targets, query, now: say.show_collection(targets, query, now)),
         API_JOBS: aside(lambda say, targets, query, now: say.jobs(targets, query, now)),

@@ -18,6 +18,12 @@ class Orders:
     def __init__(self) -> None:
         self._known: dict[tuple[str, ...], tuple[list[Listed], list[Placed]]] = {}
 
+    def keep(self, targets: Iterable[str]) -> None:
+        """Forget the jobs of targets that are not among these: a reload can have removed them."""
+        current = set(targets)
+        for names in [names for names in tuple(self._known) if not current.issuperset(names)]:
+            self._known.pop(names, None)  # another thread may have been quicker
+
     def of(self, sources: Mapping[str, Source]) -> list[Placed]:
         """Return the listed jobs of these targets, the latest first. Not to be changed."""
         listings = [source.listed() for source in sources.values()]

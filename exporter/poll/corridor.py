@@ -58,7 +58,7 @@ class Corridor:
         self._settled = False
         self._refused: errors.MilvusError | None = None
         """What the whole listing was refused with in this poll, where the fallback may rescue it."""
-        if memory.outcomes:
+        if memory.outcomes and memory.milvus in ("", settings.milvus.address.authority):
             store.restore(self._memory.remembered(clock.wall()))
         if state is not None and isinstance(state.trouble, errors.StateUnwritable):
             self._report.state(state.trouble)
@@ -72,6 +72,9 @@ class Corridor:
             counted, snapshot = await self._walk(started, begun)
             # Before it is published: a count that somebody has seen must not be taken back by a kill.
             await self._save(started)
+            if self._memory.another_milvus:
+                self._report.another_milvus()
+                self._memory.another_milvus = False
             self._report.ended(counted)
             if self._reader is not None:
                 self._reader.doubt(self._memory.take_outdated())
@@ -133,9 +136,10 @@ class Corridor:
             if not refused.may_be_one_broken_job:
                 raise
             self._refused = refused
-            await self._finish(first_pass)
+            deadline = await self._finish(first_pass, deadline)
             return await self._list_parts(refused, now, begun, deadline)
-        await self._finish(first_pass)
+        now = self._clock.wall()  # nothing that is listed can have ended later
+        deadline = await self._finish(first_pass, deadline)
         await self._adopt()
         taken = await _in_thread(self._memory.take_whole, listing, now, begun)
         del listing  # by far the largest thing in memory
@@ -152,7 +156,7 @@ class Corridor:
         questions = memory.attribution.questions()
         if questions:
             found = await list_by_name(self._source, questions, deadline)
-            await _in_thread(memory.settle, found.listed, found.gone)
+            await _in_thread(memory.settle, found)
 
     async def _adopt(self) -> None:
         if self._reader is not None and self._reader.latest is not self._memory.attribution.inventory:
@@ -192,9 +196,12 @@ class Corridor:
             self._pass = asyncio.create_task(reader.read())
         return self._pass
 
-    async def _finish(self, inventory_pass: asyncio.Task[None] | None) -> None:
+    async def _finish(self, inventory_pass: asyncio.Task[None] | None, deadline: Deadline) -> Deadline:
+        """Wait for a pass, which has a time budget of its own. Returns the deadline without the time of waiting."""
+        left = deadline.left
         if inventory_pass is not None:
             await asyncio.wait({inventory_pass})
+        return Deadline(self._clock, self._clock.monotonic() + left)
 
     async def _look_up_unknown_names(self, deadline: Deadline, *, just_read: bool) -> None:
         """Read the inventory again, once for each name that it does not know: most are collections just created."""

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
-from functools import partial
-from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
-from exporter import summary
-from exporter.catalog import Attribution, Inventory
-from exporter.ledger import Board, Ended, Ledger, Memory, database_rows, outcome_row, outcome_rows
+from exporter.catalog import Attribution, Inventory, heir
+from exporter.ledger import (
+    Ended,
+    Ledger,
+    Memory,
+    is_of_this_milvus,
+)
 from exporter.milvus.decode import ListingDecoder
 from exporter.milvus.records import Record
-from exporter.model import Collection, Job, Problem, State
-from exporter.poll.tables import Table
-from exporter.snapshot import CollectionRow, JobRows, OutcomeRow, Snapshot
+from exporter.model import Collection, Job, Problem
+from exporter.poll.ask import ByName
+from exporter.poll.overview import Overview, filter_of
+from exporter.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from exporter.config import Settings
@@ -42,45 +44,53 @@ class PollMemory:
 
     def __init__(self, settings: Settings, memory: Memory) -> None:
         self._settings = settings
-        self._only_database = settings.milvus.address.database
-        self._keeps_all = not self._only_database and not settings.filters.any
+        self._keeps = filter_of(settings)
         labels = settings.labels
         self._decoder = ListingDecoder(source_style=labels.source, reason_style=labels.failure_reason)
+        self._problems: Counter[Problem] = Counter()
+        self._recognised = False
+        """Whether a listing has shown that the memory is of the Milvus that answers."""
+        self.another_milvus = False
+        """Whether it was another one's, and has begun again."""
+        self._begin(memory, Inventory())
+
+    def _begin(self, memory: Memory, inventory: Inventory) -> None:
+        """Build everything that rests on a memory."""
+        settings = self._settings
         self.attribution = Attribution()
-        self.attribution.restore((ended.job, ended.collection) for ended in memory.ended.values())
+        ended = ((e.job.job_id, e.job.name, e.job.start, e.collection) for e in memory.ended.values())
+        running = ((id_, job.name, job.start, job.collection) for id_, job in memory.running.items())
+        self.attribution.restore((*ended, *running))
+        self.attribution.adopt(inventory)
         self.ledger = Ledger(
             memory,
             retention=settings.server.job_retention,
             forget_after=settings.state.forget_after,
-            counts=self.keeps,
+            counts=self._keeps,
         )
-        self._problems: Counter[Problem] = Counter()
-        self._jobs: Table[JobRows] = Table(self._joined)
-        # A known id is the largest, and speaks for the name that a former generation bore as well.
-        self._outcomes: Table[OutcomeRow] = Table(partial(max, key=attrgetter("collection")))
-        self._grounds: object = None
-        self._shown_inventory: Inventory | None = None
-        self._existing: tuple[CollectionRow, ...] = ()
-        self._listed: dict[Collection, tuple[Job, ...]] = {}
-        self._outdated: set[int] = set()
+        self._overview = Overview(settings, self.ledger, self.attribution, keeps=self._keeps)
 
     def keeps(self, collection: Collection) -> bool:
         """Return whether the filters let a collection be shown."""
-        if self._keeps_all:
-            return True
-        if self._only_database and collection.database != self._only_database:
-            return False
-        return self._settings.filters.keeps(collection.database, collection.name)
+        return self._keeps(collection)
 
     def take_problems(self) -> Counter[Problem]:
         """Return the impossible values met since the last call."""
-        problems, self._problems = self._problems, Counter()
+        problems, self._problems = self._problems + self.ledger.problems, Counter()
+        self.ledger.problems.clear()
         return problems
 
     def take_outdated(self) -> frozenset[int]:
         """Return ids of collections whose newest job has completed with another source than the inventory knows."""
-        outdated, self._outdated = frozenset(self._outdated), set()
-        return outdated
+        return self._overview.take_outdated()
+
+    def snapshot(self, now: float, monotonic: float) -> Snapshot:
+        """Summarise what is remembered. ``now`` in epoch seconds, ``monotonic`` by the clock that never steps."""
+        return self._overview.snapshot(now, monotonic)
+
+    def remembered(self, now: float) -> Snapshot:
+        """Return what can be shown of a restored memory before the first listing."""
+        return self._overview.remembered(now)
 
     def start_over(self) -> None:
         """Decode every record again next time: a poll has broken off half way, and counting is by job id anyway."""
@@ -96,7 +106,7 @@ class PollMemory:
         self.ledger.move_jobs(moved)
         self.ledger.move_jobs(self.attribution.retry_open())
         self._take_home()
-        self.ledger.know(entry.collection for entry in inventory.external)
+        self.ledger.know({entry.collection: entry.created for entry in inventory.external})
 
     def take_whole(self, listing: Sequence[bytes], now: float, monotonic: float) -> Taken | Entered:
         """Decode a listing of everything, and enter it where its jobs' collections are beyond doubt.
@@ -105,16 +115,49 @@ class PollMemory:
         """
         decoded = self._decoder.whole(listing, now)
         self._problems.update(decoded.problems)
+        self._recognise(decoded.changed, now)
         self.attribution.miss(decoded.gone)
         self.attribution.assign(decoded.changed)
         taken = Taken(decoded.changed, decoded.gone)
         return taken if self.attribution.in_doubt else self.enter_whole(taken, now, monotonic)
 
+    def _recognise(self, listed: Sequence[Job], now: float) -> None:
+        """Begin again if the first listing shows that the memory is another Milvus's."""
+        if self._recognised:
+            return
+        self._recognised = True
+        memory, inventory = self.ledger.memory, self.attribution.inventory
+        address = self._settings.milvus.address.authority
+        if not is_of_this_milvus(memory, listed, self._shown_ids(inventory), address):
+            self._begin_again(now)
+        memory.milvus = address
+
+    def _recognise_part(self, job_ids: Iterable[int], now: float) -> None:
+        """Begin again if the memory is from another address and listings by name know nothing of it."""
+        memory = self.ledger.memory
+        elsewhere = memory.milvus not in ("", self._settings.milvus.address.authority)
+        if (
+            not self._recognised
+            and elsewhere
+            and not any(id_ in memory.ended or id_ in memory.running for id_ in job_ids)
+        ):
+            self._begin_again(now)
+            self._recognised, memory.milvus = True, self._settings.milvus.address.authority
+
+    def _begin_again(self, now: float) -> None:
+        memory, inventory = self.ledger.memory, self.attribution.inventory
+        memory.begin_again(now - self._settings.server.job_retention)
+        self._begin(memory, inventory)
+        self.ledger.know({entry.collection: entry.created for entry in inventory.external})
+        self.another_milvus = True
+
     def enter_whole(self, taken: Taken, now: float, monotonic: float) -> Entered:
         """Remember a whole listing, and summarise."""
         changed, gone = taken
         counted = self.ledger.observe_whole(self.attribution.placed(changed), gone, now)
-        self.attribution.forget(self.ledger.take_forgotten())
+        forgotten = self.ledger.take_forgotten()
+        self.attribution.forget(forgotten)
+        self._decoder.forget(forgotten)
         self.ledger.board.whole, self.ledger.board.unlisted = monotonic, frozenset()
         return Entered(counted, self.snapshot(now, monotonic))
 
@@ -122,8 +165,9 @@ class PollMemory:
         self, parts: Mapping[Collection, Sequence[Record]], known: Iterable[Collection], now: float, monotonic: float
     ) -> Entered:
         """Remember listings by name, of ``known`` those that could be had, and summarise."""
+        self._recognise_part((record.job_id for records in parts.values() for record in records), now)
         board = self.ledger.board
-        self.settle(parts, frozenset())
+        self.settle(ByName(parts))
         counted: list[Ended] = []
         for collection, records in parts.items():
             decoded = self._decoder.part(records, now, board.ids(collection))
@@ -138,54 +182,15 @@ class PollMemory:
         board.unlisted = frozenset(c for c in (*known, *board.groups) if c[:2] not in listed)
         return Entered(tuple(counted), self.snapshot(now, monotonic))
 
-    def settle(self, answers: Mapping[Collection, Sequence[Record]], denied: frozenset[Collection]) -> None:
+    def settle(self, found: ByName) -> None:
         """Settle open jobs by what listings by name have shown. Without a database that says too little for life."""
-        ids = {
-            collection: frozenset(record.job_id for record in records)
-            for collection, records in answers.items()
-            if collection.database
-        }
-        ids.update(dict.fromkeys(denied, frozenset[int]()))
-        self.ledger.move_jobs(self.attribution.answer(ids))
+        answers = {c: frozenset(job.job_id for job in jobs) for c, jobs in found.listed.items() if c.database}
+        answers.update(dict.fromkeys(found.gone, frozenset[int]()))
+        self.ledger.move_jobs(self.attribution.answer(answers, found.hidden))
 
-    def snapshot(self, now: float, monotonic: float) -> Snapshot:
-        """Summarise what is remembered. ``now`` in epoch seconds, ``monotonic`` by the clock that never steps."""
-        self._sweep(now)
-        self._refresh_rows()
-        memory, limits = self.ledger.memory, self._settings.limits
-        outcomes = self._outcomes
-        kept, beyond = summary.keep_within(
-            self._shown(monotonic), lambda c: outcomes.get(c[:2]), now=now, most=limits.max_collections
-        )
-        return Snapshot(
-            now=now,
-            jobs=kept,
-            folded=summary.fold(beyond),
-            unlisted=self._unlisted(),
-            outcomes=summary.keep_outcomes_within(outcomes.rows, self._is_active, now=now, most=limits.max_outcomes),
-            databases=database_rows(memory),
-            collections=self._collections(),
-            listed=self._listed,
-            known_since=memory.since,
-            listed_jobs=len(self.ledger.board),
-            collections_folded=max(len(beyond), len(outcomes.rows) - limits.max_outcomes, 0),
-            sources_folded=sum(row.sources_folded for row in kept),
-        )
-
-    def remembered(self, now: float) -> Snapshot:
-        """Return what can be shown of a restored memory before the first listing: stamps, and failures in a row.
-
-        No counters yet: where the last process could not write, a listing must first bring them to what it showed.
-        """
-        memory, limits = self.ledger.memory, self._settings.limits
-        rows = outcome_rows(memory, self.keeps, self._max_age)
-        outcomes = tuple(replace(row, finished=None, failed=None, failed_exemplar=None) for row in rows)
-        return Snapshot(
-            now=0.0,
-            outcomes=summary.keep_outcomes_within(outcomes, lambda _: False, now=now, most=limits.max_outcomes),
-            known_since=memory.since,
-            collections_folded=max(len(outcomes) - limits.max_outcomes, 0),
-        )
+    @staticmethod
+    def _shown_ids(inventory: Inventory) -> list[int]:
+        return [id_ for id_, entry in inventory.entries.items() if entry.seen]
 
     def _renamed_while_away(self, inventory: Inventory) -> dict[Collection, Collection]:
         """Return restored collections, by their old names: where all jobs are forgotten nothing else knows these."""
@@ -195,9 +200,6 @@ class PollMemory:
             if (entry := inventory.entries.get(collection.collection_id)) and entry.collection != collection
         }
 
-    def _max_age(self, collection: Collection) -> float | None:
-        return self._settings.freshness.max_age_for(collection.database, collection.name)
-
     def _take_home(self) -> None:
         """Give memory without an id, whose jobs have all been forgotten, to the one collection it can belong to."""
         memory = self.ledger.memory
@@ -205,90 +207,7 @@ class PollMemory:
         by_id = {ended.collection for ended in memory.ended.values()} if homeless else set()
         for collection in homeless:
             outcomes = memory.outcomes[collection]
-            latest = max(outcomes.last_live, outcomes.last_failed)[0]
-            heir = self.attribution.heir(collection, max(latest, 0.0))
-            if heir is not None and collection not in by_id:
-                self.ledger.rename(collection, heir)
-
-    def _sweep(self, now: float) -> None:
-        grounds = self.attribution.grounds()
-        anew, self._grounds = grounds != self._grounds, grounds
-        if anew:  # whether a collection exists is part of its rows
-            self.ledger.board.dirty.update(self.ledger.board.groups)
-        self.ledger.sweep(now, self.attribution.exists, all_of_them=anew)
-
-    def _refresh_rows(self) -> None:
-        board = self.ledger.board
-        dirty = [collection for collection in board.dirty if self.keeps(collection)]
-        rows = [(collection, self._job_row(collection)) for collection in dirty]
-        self._jobs.update(rows)
-        self._listed = _listed_anew(self._listed, dirty, board)
-        self._outcomes.update((c, self._outcome_row(c)) for c in filter(self.keeps, self.ledger.dirty))
-        outdated = (c for c, row in rows if row is not None and self._is_outdated(c, row.newest))
-        self._outdated.update(collection.collection_id for collection in outdated)
-        board.dirty.clear()
-        self.ledger.dirty.clear()
-
-    def _job_row(self, collection: Collection) -> JobRows | None:
-        """Return the row of one collection as the board has it; None where no job of it is listed."""
-        group = self.ledger.board.groups.get(collection)
-        if group is None:
-            return None
-        exists, most = self.attribution.exists(collection), self._settings.limits.max_sources
-        return summary.job_rows(collection, group.jobs.values(), changed=group.changed, exists=exists, max_sources=most)
-
-    def _outcome_row(self, collection: Collection) -> OutcomeRow | None:
-        outcomes = self.ledger.memory.outcomes.get(collection)
-        return outcome_row(collection, outcomes, self._max_age(collection)) if outcomes else None
-
-    def _joined(self, rows: Sequence[JobRows]) -> JobRows:
-        return rows[0] if len(rows) == 1 else summary.join(rows, max_sources=self._settings.limits.max_sources)
-
-    def _is_outdated(self, collection: Collection, newest: Job | None) -> bool:
-        known = self.attribution.inventory.entries.get(collection.collection_id)
-        if known is None or newest is None or newest.state is not State.COMPLETED:
-            return False
-        return newest.source != known.source
-
-    def _shown(self, monotonic: float) -> Sequence[JobRows]:
-        """Return the rows that are fresh: unlisted collections go stale one by one, while the others stay."""
-        board, stale_after = self.ledger.board, self._settings.poll.stale_after
-        if monotonic - board.whole <= stale_after:
-            return self._jobs.rows
-        return self._jobs.where(lambda collection: monotonic - board.listed_at(collection) <= stale_after)
-
-    def _is_active(self, collection: Collection) -> bool:
-        row = self._jobs.get(collection[:2])
-        return row is not None and row.active
-
-    def _unlisted(self) -> tuple[Collection, ...]:
-        # Two generations of one name are one series.
-        by_place = {collection[:2]: collection for collection in sorted(self.ledger.board.unlisted)}
-        return tuple(filter(self.keeps, by_place.values()))
-
-    def _collections(self) -> tuple[CollectionRow, ...]:
-        inventory = self.attribution.inventory
-        if inventory is not self._shown_inventory:
-            self._shown_inventory = inventory
-            self._existing = tuple(
-                CollectionRow(entry.collection, entry.source, entry.created)
-                for entry in inventory.external
-                if entry.seen and self.keeps(entry.collection)
-            )
-        return self._existing
-
-
-def _listed_anew(
-    listed: dict[Collection, tuple[Job, ...]], dirty: Sequence[Collection], board: Board
-) -> dict[Collection, tuple[Job, ...]]:
-    """Return the listed jobs, of some collections anew. Not changed in place: a snapshot shows the old ones."""
-    if not dirty:
-        return listed
-    news = dict(listed)
-    for collection in dirty:
-        group = board.groups.get(collection)
-        if group is None:
-            news.pop(collection, None)
-        else:
-            news[collection] = tuple(group.jobs.values())
-    return news
+            latest = max(outcomes.facts.last_live, outcomes.facts.last_failed)[0]
+            taker = heir(self.attribution.inventory, collection, max(latest, 0.0))
+            if taker is not None and collection not in by_id:
+                self.ledger.rename(collection, taker)

@@ -41,6 +41,13 @@ class Report:
             log.info("the state file is written again")
         self._unwritten = unusable is not None
 
+    def another_milvus(self) -> None:
+        """Say that what was remembered is of no use."""
+        log.warning(
+            "another Milvus answers: it lists other jobs than the one that was remembered. Starting over with an empty "
+            "memory; jobs that have ended so far are not counted"
+        )
+
     def ended(self, counted: Iterable[Ended]) -> None:
         """Name each job that has ended in failure. Texts are safe: decode has seen to it."""
         for ended in counted:

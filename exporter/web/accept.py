@@ -1,7 +1,8 @@
-"""Accepting connections on one bound socket, with or without a TLS handshake.
+"""Accepting connections on one listening socket, with or without a TLS handshake.
 
-asyncio's own servers take one TLS context for good, and lose what they have accepted and not yet made a transport of.
-Here each connection gets the context that is in force when it comes, and what the kernel has taken in is never dropped.
+asyncio's own servers keep one TLS context for good, and when they are closed they lose connections that the kernel has
+accepted and nobody has read from. Here each connection gets the context that is in force when it comes, and none of the
+backlog is lost.
 """
 
 from __future__ import annotations
@@ -22,32 +23,30 @@ _AT_ONCE: Final = 32
 
 
 class Acceptor:
-    """Listens. What has finished its handshake is the protocol's business."""
+    """Accepts connections, makes a transport of each, after a TLS handshake if there is a context, and a protocol."""
 
     def __init__(
         self,
-        bound: socket.socket,
+        listening: socket.socket,
         bounds: Bounds,
         protocol: Callable[[], asyncio.Protocol],
         context: Callable[[], ssl.SSLContext] | None = None,
     ) -> None:
-        """Listen. Raises OSError where the address was taken meanwhile."""
-        self._socket, self._bounds, self._protocol, self._context = bound, bounds, protocol, context
+        self._socket, self._bounds, self._protocol, self._context = listening, bounds, protocol, context
         self._loop = asyncio.get_running_loop()
         self._making: dict[asyncio.Task[None], None] = {}
         self._paused: asyncio.TimerHandle | None = None
-        bound.settimeout(0)
-        bound.listen(bounds.backlog)
+        listening.settimeout(0)
         self._resume()
 
     async def close(self) -> None:
-        """Take in what has arrived, then stop listening. Handshakes are given up; connections that are made stay."""
+        """Accept what has arrived, then stop listening. Handshakes are given up; established connections stay."""
         if self._socket.fileno() < 0:
             return
-        if self._paused is not None:
-            self._paused.cancel()
         self._loop.remove_reader(self._socket)
         self._accept(self._bounds.backlog)
+        if self._paused is not None:
+            self._paused.cancel()
         self._socket.close()
         if self._context is not None:
             for making in self._making:
@@ -65,7 +64,7 @@ class Acceptor:
                 accepted, _ = self._socket.accept()
             except BlockingIOError:
                 return
-            except OSError as error:  # a caller that has gone again, or no descriptors left
+            except OSError as error:  # the caller has gone again, or there are no descriptors left
                 if error.errno in _OUT_OF_SOMETHING:
                     self._loop.remove_reader(self._socket)
                     self._paused = self._loop.call_later(_PAUSE_SECONDS, self._resume)
@@ -73,7 +72,7 @@ class Acceptor:
                 continue
             accepted.settimeout(0)
             if self._context is not None and len(self._making) >= self._bounds.handshakes:
-                # The oldest one: who means it has long finished, and who only holds places is pushed on.
+                # The oldest gives way: an honest handshake has long finished by then.
                 oldest = next(iter(self._making))
                 del self._making[oldest]
                 oldest.cancel()
@@ -83,7 +82,7 @@ class Acceptor:
 
     async def _make(self, accepted: socket.socket) -> None:
         tls = self._context is not None
-        # ssl.SSLError is an OSError too. Whatever a caller does wrong is not worth a line: anybody could fill the log.
+        # ssl.SSLError is an OSError too. What a caller does wrong is not logged: anybody could fill the log.
         with suppress(OSError, TimeoutError):
             await self._loop.connect_accepted_socket(
                 self._protocol,

@@ -6,6 +6,7 @@ a proxy in front might judge differently.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -15,7 +16,7 @@ from typing import Final
 
 from exporter.errors import UsageError
 from exporter.web.origin import from_another_site
-from exporter.web.reply import Application, Reply, Request, text_reply
+from exporter.web.reply import Handler, Reply, Request, text_reply
 
 HEALTHY: Final = "/-/healthy"
 READY: Final = "/-/ready"
@@ -28,19 +29,17 @@ _READING: Final = ("GET", "HEAD")
 
 log = logging.getLogger("exporter.web")
 
-Page = Callable[[str], Awaitable[Reply]]
-"""Answers GET and HEAD. Is given what follows the question mark, not decoded, "" where there is none."""
 Reload = Callable[[], Awaitable[Sequence[str]]]
 """Reads the configuration again. Returns the faults for which it was not taken over, none where it was."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Route:
-    answer: Application
+    answer: Handler
     methods: tuple[str, ...] = _READING
 
 
-NO_PAGES: Final[Mapping[str, Page]] = MappingProxyType({})
+NO_PAGES: Final[Mapping[str, Handler]] = MappingProxyType({})
 
 
 def create_app(
@@ -50,13 +49,13 @@ def create_app(
     ready: Callable[[], bool],
     config_text: Callable[[], str],
     telemetry_path: str,
-    pages: Mapping[str, Page] = NO_PAGES,
+    pages: Mapping[str, Handler] = NO_PAGES,
     reload: Reload | None = None,
-) -> Application:
-    """Build the ASGI application.
+) -> Handler:
+    """Return the handler of all paths.
 
-    ``metrics`` is given the texts of the Accept and Accept-Encoding headers (empty where absent). ``pages`` are further
-    exact paths. Without ``reload`` there is no ``/-/reload``.
+    ``metrics`` is given the texts of the Accept and Accept-Encoding headers (empty if absent). ``pages`` are further
+    exact paths, for GET and HEAD. Without ``reload`` there is no ``/-/reload``.
 
     Raises :class:`exporter.errors.UsageError` for a telemetry path that is no path or belongs to something else, and
     ValueError for a page on a path that is taken.
@@ -77,7 +76,7 @@ def create_app(
         table[RELOAD] = _Route(_reloader(reload), ("POST",))
     if taken := table.keys() & pages.keys():
         raise ValueError(f"pages on paths that are taken: {sorted(taken)}")
-    table |= {path: _Route(_page(page)) for path, page in pages.items()}
+    table |= {path: _Route(page) for path, page in pages.items()}
     _check_telemetry_path(telemetry_path, table)
     table[telemetry_path] = _Route(serve_metrics)
     return _application({path.encode(): route for path, route in table.items()})
@@ -93,31 +92,30 @@ def _check_telemetry_path(path: str, taken: Mapping[str, _Route]) -> None:
         raise UsageError((f"web.telemetry_path: {path!r} belongs to another page; {right}",))
 
 
-def _probe(check: Callable[[], bool], good: str, bad: str) -> Application:
+def _probe(check: Callable[[], bool], good: str, bad: str) -> Handler:
     async def answer(_: Request) -> Reply:
         return text_reply(200, good) if check() else text_reply(503, bad)
 
     return answer
 
 
-def _page(page: Page) -> Application:
-    async def answer(request: Request) -> Reply:
-        return await page(request.query)
+def _reloader(reload: Reload) -> Handler:
+    under_way: set[asyncio.Future[Sequence[str]]] = set()
 
-    return answer
-
-
-def _reloader(reload: Reload) -> Application:
     async def answer(request: Request) -> Reply:
         if from_another_site(request.headers):
             return text_reply(403, "forbidden: the request comes from a page of another site")
-        faults = await reload()
+        # A reload that has begun goes on to its end, even if the caller goes away.
+        task = asyncio.ensure_future(reload())
+        under_way.add(task)
+        task.add_done_callback(under_way.discard)
+        faults = await asyncio.shield(task)
         return text_reply(500, "\n".join(faults)) if faults else text_reply(200, "configuration reloaded")
 
     return answer
 
 
-def _application(table: Mapping[bytes, _Route]) -> Application:
+def _application(table: Mapping[bytes, _Route]) -> Handler:
     async def application(request: Request) -> Reply:
         route = table.get(request.path)
         if route is None:

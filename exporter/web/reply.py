@@ -1,4 +1,4 @@
-"""What is asked and what a handler answers: the headers every answer has, the body in pieces."""
+"""Request and reply: what a handler takes and returns, the headers of every answer, the body in pieces."""
 
 from __future__ import annotations
 
@@ -24,22 +24,21 @@ SECURITY: Final = (
     ("x-frame-options", "DENY"),
     ("cache-control", "no-store"),
 )
-"""On every answer, unless the reply itself has another value."""
+"""On every answer, unless ``web.config_file`` or the reply itself has another value."""
 _NOT_IN_A_HEADER: Final = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is asked. Path and query as they were sent; names of headers in small letters."""
+    """A request. Path and query as they were sent, names of headers in lower case."""
 
     method: str
     path: bytes
     query: str = ""
     headers: Sequence[tuple[bytes, bytes]] = ()
-    client: str = ""
 
     def header(self, name: bytes) -> str:
-        """Return the value of a header, several ones joined as one list, "" where there is none."""
+        """Return the value of a header, several joined as one list, "" if there is none."""
         return ", ".join(value.decode("latin-1") for key, value in self.headers if key == name)
 
 
@@ -53,7 +52,7 @@ class Reply:
     headers: tuple[tuple[str, str], ...] = ()
 
 
-Application = Callable[[Request], Awaitable[Reply]]
+Handler = Callable[[Request], Awaitable[Reply]]
 
 
 def text_reply(status: int, text: str, *headers: tuple[str, str]) -> Reply:
@@ -84,7 +83,10 @@ def pieces(chunks: Sequence[bytes]) -> Iterator[bytes | memoryview]:
 
 
 def head(reply: Reply, configured: tuple[tuple[str, str], ...] = ()) -> bytes:
-    """Return status line and headers. ``content-length`` is the whole body's, also for HEAD."""
+    """Return status line and headers: ours, those of ``web.config_file`` over them, the reply's own over both.
+
+    ``content-length`` is the length of the whole body, also for HEAD.
+    """
     return _head(reply.status, reply.content_type, sum(map(len, reply.chunks)), reply.headers, configured)
 
 
@@ -96,10 +98,10 @@ def _head(
     more: tuple[tuple[str, str], ...],
     configured: tuple[tuple[str, str], ...],
 ) -> bytes:
-    # Until the next poll all scrapes of one kind have the same.
+    # Cached: until the next poll all scrapes of one kind have the same head.
     headers = {**dict(SECURITY), **dict(configured), "content-type": content_type, "content-length": str(length)}
     headers.update((name.lower(), value) for name, value in more)
     if any(map(_NOT_IN_A_HEADER.search, headers.values())):
-        raise ValueError("a header with more than one line")
+        raise ValueError("a header value with a control character")
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     return f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n{lines}\r\n".encode("latin-1")

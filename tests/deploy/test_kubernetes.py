@@ -453,6 +453,23 @@ def test_the_notes_say_what_is_still_missing(state: bool) -> None:
     assert ("Without state.enabled" in done.stdout) is not state
 
 
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ("{}", False),
+        ("{existingSecret: login}", True),
+        ("{existingSecret: login}, config: {inventory: {enabled: false}}", False),
+    ],
+    ids=["without credentials", "with credentials", "jobs only"],
+)
+def test_the_notes_name_the_grants_that_show_collections(values: str, said: bool, tmp_path: Path) -> None:
+    file = tmp_path / "values.yaml"
+    file.write_text(f"{{credentials: {values}}}", encoding="utf-8")
+    done = run("kubernetes", "helm", "install", "x", str(CHART), "--dry-run=client", "--values", str(file))
+    assert done.returncode == 0, done.stderr
+    assert ("DescribeCollection and IndexDetail" in done.stdout) is said
+
+
 def test_a_second_release_beside_the_first_shares_no_name() -> None:
     other = run("kubernetes", "helm", "template", "second", str(CHART))
     assert not set(names(helm())) & set(names(objects(other.stdout)))

@@ -34,9 +34,13 @@ from exporter.milvus.client import _records
 from exporter.milvus.decode import ListingDecoder
 from exporter.milvus.pb import milvus_refresh_pb2 as pb
 from exporter.milvus.reasons import classify, strip_wrappers
-from exporter.milvus.redact import MAX_REASON_CHARS, MAX_SOURCE_BYTES, safe_reason, safe_source
+from exporter.milvus.translate import clean_reason
 from exporter.model import FailureClass, Job
 from exporter.poll.memory import PollMemory, Taken
+from exporter.redaction import MAX_REASON_CHARS, MAX_SOURCE_BYTES, safe_reason, safe_source
+
+VERSION = re.compile(r"(?<=[\w.-])@(?=\d[\d-]*(?![\w@:.]))")
+"""What an "@" may stand before: a date or version in a path."""
 
 WORDS_AROUND = (
     *(
@@ -76,13 +80,13 @@ def redact(data: bytes) -> None:
     reason = safe_reason(raw)
     assert len(reason) <= MAX_REASON_CHARS
     assert reason.isprintable()
-    assert "@" not in reason
+    assert "@" not in VERSION.sub("", reason)
     assert safe_reason(reason) == reason
     for style in ("path", "bucket"):
         source = safe_source(raw, style)
         assert len(source.encode()) <= MAX_SOURCE_BYTES
         assert source.isprintable()
-        assert not set("@?#\\") & set(source)
+        assert not set("@?#\\") & set(VERSION.sub("", source))
         assert safe_source(source, style) == source
 
 
@@ -107,7 +111,7 @@ def composed(data: bytes, word: str) -> tuple[str, frozenset[str]]:
             piece = planted.text
             secrets |= planted.windows()
         text += piece + JOINTS[joint % len(JOINTS)]
-    return safe_reason(text), frozenset(secrets)
+    return clean_reason(text), frozenset(secrets)
 
 
 def reasons(data: bytes) -> None:

@@ -36,6 +36,16 @@ def test_a_day_of_jobs_in_several_databases_in_all_states(demo: tuple[Exporter, 
     assert any(labels["reason"] for labels, _ in samples.all("last_failure_info"))
 
 
+def test_every_failure_says_why(demo: tuple[Exporter, float]) -> None:
+    exporter, _ = demo
+    samples = exporter.until(lambda now: now.all("last_failure_info"), "a failure")
+    told = [(labels["failure_class"], labels["reason"]) for labels, _ in samples.all("last_failure_info")]
+    assert all(reason for _, reason in told)
+    # These three fail at any hour.
+    assert {failure_class for failure_class, _ in told} >= {"access_denied", "source_not_found", "timeout"}
+    assert "unknown" not in {failure_class for failure_class, _ in told}
+
+
 def test_numbers_move_while_one_looks(demo: tuple[Exporter, float]) -> None:
     exporter, _ = demo
 

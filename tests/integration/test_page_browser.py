@@ -268,3 +268,21 @@ def test_a_hostile_name_and_reason_are_text(visit: Any, milvus: PymilvusServer) 
 def hostile_job(number: int) -> dict[str, Any]:
     reason = f"no files found in external source: {HOSTILE}"
     return job(number, HOSTILE, FAILED, reason=reason, external_source=f"s3://lake/{HOSTILE}/")
+
+
+@pytest.mark.parametrize("host", ["rebound.example", "127.0.0.1"])
+def test_a_page_of_a_name_that_was_pointed_at_us_cannot_reload(browser: Any, demo: Exporter, host: str) -> None:
+    """DNS rebinding: the page came from a server of its owner. A page of our own address can."""
+    status = 200 if host == "127.0.0.1" else 403
+    context = browser.new_context(bypass_csp=True)  # their page would have neither of our policies
+    page = context.new_page()
+    page.goto(f"http://{host}:{demo.port}/nowhere")
+    page.evaluate("document.head.innerHTML = '<meta name=referrer content=unsafe-url>'")
+    before = demo.log.count("configuration reloaded")
+    assert page.evaluate("async () => (await fetch('/-/reload', {method: 'POST'})).status") == status
+    page.evaluate("document.body.innerHTML = '<form method=post action=/-/reload><button>go</button></form>'")
+    with page.expect_navigation() as caught:
+        page.get_by_role("button", name="go").click()
+    assert caught.value.status == status
+    assert demo.log.count("configuration reloaded") - before == (2 if status == 200 else 0)
+    context.close()

@@ -91,11 +91,12 @@ def test_everything_goes_on_after_a_kill_and_after_a_stop(orders: PymilvusServer
     """Counters, stamps, failures in a row, the histogram, and since when it is known; nothing is counted again."""
     with Exporter(orders.uri, "--state.path", str(path)) as exporter:
         counted(exporter, 0)
-        orders.set_jobs(*ended(1, 6))
+        first, last = ended(1, 3), ended(4, 6)
+        orders.set_jobs(*first, *last)
         before = counted(exporter, 6)
         for end in (exporter.kill, exporter.stop):
             end()
-            orders.set_jobs(*ended(4, 6))
+            orders.set_jobs(*last)
             exporter.start()
             after = exporter.next_poll()
             assert after.value("state_ok") == 1

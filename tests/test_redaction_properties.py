@@ -1,4 +1,4 @@
-"""Redaction and classification over texts that nobody has thought of: composed, escaped, disguised and cut."""
+"""Redaction and classification over texts that nobody has thought of: composed, escaped and cut."""
 
 # ruff: noqa: RUF001
 
@@ -12,11 +12,11 @@ from fuzz import seeds, targets
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.milvus import redact, secrets_patterns
-from exporter.milvus.disguise import plain_keys, undisguise
 from exporter.milvus.reasons import classify
-from exporter.milvus.redact import safe_reason, safe_source
-from exporter.milvus.secrets_patterns import SHORTEST_RANDOM, mask_keyed
+from exporter.redaction import clauses, lines, reasons, safe_reason, safe_source, sources
+from exporter.redaction.clauses import hide_values
+from exporter.redaction.escapes import unescaped
+from exporter.redaction.random_runs import SHORTEST_RANDOM
 
 PIECES = (
     *"@?#/\\ \n\t\"'{}[]()<>=:;,&%+|␣…*-_.éя",
@@ -32,11 +32,8 @@ PIECES = (
         "\\n",
         "＝",
         "：",
-        "＠",
-        "？",
         "“",
-        "ｋｅｙ",
-        "х",
+        "@2026/",
     ),
     *("password", "token=", "secret_key", "Bearer ", "-----BEGIN ", "-----END x-----", "map[", "is ", "value", " -u "),
     *("worker failure 1/2: ", "FFI operation failed: ", "Backtrace:", "AKIAIOSFODNN7EXAMPLE", "eyJhbGciOiJIUzI1NiJ9.a"),
@@ -55,6 +52,16 @@ PLANTED = st.builds(plant, st.sampled_from(SOURCES + REASONS), st.sampled_from([
         '<credentials user="x" password="{}"/>: access denied',
         "token: token: {}",
         "Authorization: password: {}",
+        "token: Cookie: session={}; Path=/",
+        "password: x and password:\n\n\n{}",
+        "secret key: <name>fs.s3a.secret.key</name>\n  <value>{}</value>",
+        'token: <SecretAccessKey xmlns="http://s3">{}</SecretAccessKey>',
+        'password="x"/>\n<add key="StorageAccountKey" value="{}"/>',
+        "password: key: access_key_value, value: {}",
+        "token: password&equals;{}: no",
+        "credentials=root/{}\t=, no",
+        "Bearer\tBasic      {}",
+        "'uri': 'http://catalog:8181'; apikey = @\"{}\"",
     ],
 )
 def test_a_key_that_stands_in_the_value_of_another_still_guards_its_own(text: str) -> None:
@@ -99,21 +106,9 @@ def test_blanks_around_a_text_change_no_class(raw: str, blanks: str) -> None:
     assert classify(blanks + raw + blanks) == classify(raw)
 
 
-@given(ANY_TEXT)
-def test_plain_keys_keep_every_place(raw: str) -> None:
-    """What is found in the plain text is hidden in the other one, by its place."""
-    assert len(plain_keys(raw)) == len(raw)
-
-
 @given(st.text(st.characters(min_codepoint=32, max_codepoint=126, exclude_characters="%&\\+")))
-def test_plain_text_is_no_disguise(raw: str) -> None:
-    assert undisguise(raw) == plain_keys(raw) == raw
-
-
-@given(ANY_TEXT)
-def test_a_text_in_plain_has_no_white_space_that_was_escaped(raw: str) -> None:
-    """It would end a value, and let out what follows it."""
-    assert undisguise(raw).count(" ") <= sum(not char.isascii() or char.isspace() for char in raw) * 20
+def test_plain_text_has_no_escapes(raw: str) -> None:
+    assert unescaped(raw) == raw
 
 
 # Bounds on the work.
@@ -126,24 +121,55 @@ def test_the_time_a_text_takes_grows_as_its_length(unit: str) -> None:
 
 
 class Counting:
-    """A pattern that counts how often it is searched for."""
+    """A pattern that counts what it has found."""
 
     def __init__(self, pattern: Any) -> None:
-        self.pattern, self.searches = pattern, 0
+        self.pattern, self.seen = pattern, 0
 
-    def search(self, text: str, at: int) -> Any:
-        self.searches += 1
-        return self.pattern.search(text, at)
+    def finditer(self, text: str, *bounds: int) -> Any:
+        for found in self.pattern.finditer(text, *bounds):
+            self.seen += 1
+            yield found
 
 
-@pytest.mark.parametrize("unit", ["sig=", "sig= ", 'token:"', "password is x1 ", "key_key=", "-p "])
-def test_a_text_of_nothing_but_keys_is_not_searched_again_for_each_of_them(
-    unit: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    counting = Counting(secrets_patterns._keyed())
-    monkeypatch.setattr(secrets_patterns, "_keyed", lambda: counting)
-    assert len(mask_keyed(unit * 2000)) < 20_000
-    assert counting.searches <= secrets_patterns._MOST_KEYS + 1
+LONG = 64 * 1024
+KEYS = ("sig=", "sig= ", 'token:"', "password is x1 ", "token=(", "sig='a, b=", "(sk=)", "password=[{(", "secret ")
+
+
+@pytest.mark.parametrize("unit", KEYS)
+def test_a_text_of_nothing_but_keys_is_gone_over_once(unit: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not once for each key: a clause that has been gone over is not gone over for the keys inside it."""
+    counting = Counting(clauses.MARK)
+    monkeypatch.setattr(clauses, "MARK", counting)
+    text = unit * (LONG // len(unit))
+    hide_values(text)
+    assert counting.seen <= 2 * len(text)
+
+
+@pytest.mark.parametrize("unit", ["(", "[{(", "'\"", "(a, ", "[ '"])
+def test_brackets_in_brackets_are_followed_only_so_deep(unit: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each sign is compared with all that are open around it."""
+    deepest: list[int] = []
+    turn = clauses._turn
+    monkeypatch.setattr(clauses, "_turn", lambda stack, *mark: (turn(stack, *mark), deepest.append(len(stack))))
+    hide_values(f"{unit * (LONG // len(unit))} password=x {unit * (LONG // len(unit))}")
+    assert 0 < max(deepest) <= clauses._DEEPEST
+
+
+@pytest.mark.parametrize("unit", ["(", "password=", "a://b@", "%2540", "{", "x "])
+def test_of_a_long_text_no_rule_sees_more_than_a_window(unit: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+
+    def counted(hide: Any) -> Any:
+        return lambda text: (seen.append(len(text)), hide(text))[1]
+
+    monkeypatch.setattr(reasons, "hide_prose", counted(reasons.hide_prose))
+    monkeypatch.setattr(sources, "_hide_in_path", counted(sources._hide_in_path))
+    text = unit * (LONG // len(unit))
+    safe_reason(text)
+    safe_source(text)
+    assert len(seen) > 1
+    assert max(seen) <= reasons._WHOLE
 
 
 @pytest.mark.parametrize(
@@ -151,8 +177,8 @@ def test_a_text_of_nothing_but_keys_is_not_searched_again_for_each_of_them(
 )
 def test_a_text_is_gone_over_a_bounded_number_of_times(unit: str, monkeypatch: pytest.MonkeyPatch) -> None:
     rounds: list[int] = []
-    once = redact._safe_reason_once
-    monkeypatch.setattr(redact, "_safe_reason_once", lambda text: (rounds.append(len(text)), once(text))[1])
+    once = reasons._clean
+    monkeypatch.setattr(reasons, "_clean", lambda text: (rounds.append(len(text)), once(text))[1])
     safe_reason(unit * 5000)
-    assert 1 < len(rounds) <= redact._ROUNDS + 1
-    assert max(rounds[1:]) <= redact.MAX_REASON_CHARS, "all but the first round see what is shown"
+    assert 1 < len(rounds) <= lines._ROUNDS
+    assert max(rounds[1:]) <= reasons.MAX_REASON_CHARS, "all but the first round see what is shown"
