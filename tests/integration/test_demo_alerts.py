@@ -36,6 +36,7 @@ TIMES = {
     "partial_within": 3,
     "scrapes_within": 5,
     "down_for": 2,
+    "clock_within": 5,
     "job_for": 2,
     "blind_for": 2,
     "account_for": 1,

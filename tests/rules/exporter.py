@@ -118,12 +118,28 @@ OF_REJECTED = (
 
 OF_INVENTORY = (
     Case(
-        "an inventory that cannot be read is told within ten minutes, and ends when it can",
+        "an inventory that can no longer be read is told eleven minutes after it was, and ends when it can",
         (
-            given(contract.INVENTORY_SUCCESS, {0: 0, 60: stamp(60)}),
-            given(contract.INVENTORY_ERRORS, "0 1x4 2x4 3x4 4x60", kind="permission_denied"),
+            given(contract.INVENTORY_SUCCESS, {0: 90, 60: stamp(60)}),
+            given(contract.INVENTORY_ERRORS, "0x5 1x4 2x4 3x60", kind="permission_denied"),
         ),
-        (*silent(INVENTORY, 9), fires(INVENTORY, 16, inventory()), *firing(INVENTORY, 40), *silent(INVENTORY, 60)),
+        (*silent(INVENTORY, 12), fires(INVENTORY, 13, inventory()), *firing(INVENTORY, 40), *silent(INVENTORY, 60)),
+    ),
+    Case(
+        "one that could never be read is told five minutes after it was tried",
+        (
+            given(contract.INVENTORY_SUCCESS, {0: None, 20: 0}),
+            given(contract.INVENTORY_ERRORS, "_x20 0 1x60", kind="permission_denied"),
+        ),
+        (*silent(INVENTORY, 25), *firing(INVENTORY, 27)),
+    ),
+    Case(
+        "one look that fails, at intervals of five minutes, is nothing",
+        (
+            given(contract.INVENTORY_SUCCESS, {0: 0, 5: stamp(5), 15: stamp(15), 20: stamp(20), 25: stamp(25)}),
+            given(contract.INVENTORY_ERRORS, "0x9 1x40", kind="deadline"),
+        ),
+        silent(INVENTORY, *range(30)),
     ),
     Case(
         "one that is switched off has no errors",
@@ -146,7 +162,7 @@ OF_INVENTORY = (
             given(contract.INVENTORY_SUCCESS, "0 stale " * 40),
             given(contract.INVENTORY_ERRORS, "0+1x80", kind="deadline"),
         ),
-        firing(INVENTORY, *range(16, 60)),
+        firing(INVENTORY, *range(13, 60)),
     ),
 )
 

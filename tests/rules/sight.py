@@ -129,17 +129,17 @@ OF_DOWN = (
         "fires within ten minutes after the last replica goes, and ends some minutes after one is back",
         (given("up", {0: 1, 10: 0, 40: 1}), given("up", {0: 1, 5: 0}, **NEW)),
         (
-            *silent(DOWN, 17),
-            fires(DOWN, 19, down()),
+            *silent(DOWN, 16),
+            fires(DOWN, 18, down()),
             fires(DOWN, 39, down()),
             *firing(DOWN, 41),
-            *silent(DOWN, 48),
+            *silent(DOWN, 44),
         ),
     ),
     Case(
         "fires where there has never been a target, and ends when there is one",
         (given("up", {0: None, 30: 1}), given("up", 1, job="another")),
-        (*silent(DOWN, 3), fires(DOWN, 4, down(job="")), *firing(DOWN, 29), *silent(DOWN, 30)),
+        (*silent(DOWN, 5), fires(DOWN, 6, down(job="")), *firing(DOWN, 29), *silent(DOWN, 30)),
     ),
     Case(
         "a shard that dies is told by the Milvus that it watched, though its process is not the only one",
@@ -149,7 +149,7 @@ OF_DOWN = (
             given("up", 1, instance="e-0:19540", job=TARGETS, milvus="production"),
             given("up", {0: 1, 20: 0}, instance="e-1:19540", job=TARGETS, milvus="archive"),
         ),
-        (*silent(DOWN, 27), fires(DOWN, 29, down("archive", TARGETS)), *firing(DOWN, 60, 120)),
+        (*silent(DOWN, 26), fires(DOWN, 28, down("archive", TARGETS)), *firing(DOWN, 60, 120)),
     ),
     Case(
         "a crash loop is told within ten minutes: up for one minute of six, or for two and a half of seven",
@@ -157,12 +157,25 @@ OF_DOWN = (
             given("up", "1 0x4 " * 30, milvus="one_of_six"),
             given("up", "1x2 0x4 " * 30, milvus="three_of_eight"),
         ),
-        firing(DOWN, *range(12, 100), count=2),
+        firing(DOWN, *range(10, 100), count=2),
     ),
     Case(
-        "every second scrape lost is told, every third is not",
+        "every second scrape lost is told within ten minutes, every third is not",
         (given("up", "1 0 " * 60, milvus="half"), given("up", "1 1 0 " * 60, milvus="most")),
-        firing(DOWN, *range(14, 100)),
+        firing(DOWN, *range(10, 100)),
+    ),
+    Case(
+        "after an hour of good scrapes: every second one lost is told within ten minutes, and so is a crash loop",
+        (
+            given("up", "1x59 " + "0 1 " * 60, milvus="half"),
+            given("up", "1x59 " + "0x4 1 " * 20, milvus="loop"),
+        ),
+        (*silent(DOWN, 65), *firing(DOWN, *range(70, 120), count=2)),
+    ),
+    Case(
+        "an exporter that is away for four minutes is not down",
+        (given("up", {0: 1, 20: 0, 24: 1, 40: 0, 44: 1}),),
+        silent(DOWN, *range(60)),
     ),
     Case(
         "a new pod whose first scrapes fail is not",
@@ -172,7 +185,7 @@ OF_DOWN = (
     Case(
         "a pod that is replaced by one that never works is, although the old one did",
         (given("up", {0: 1, 20: None}), given("up", {0: None, 20: 0}, **NEW)),
-        (*silent(DOWN, 23), *firing(DOWN, 24)),
+        (*silent(DOWN, 25), *firing(DOWN, 26)),
     ),
     Case("one replica of two is enough", (given("up", 0), given("up", 1, **NEW)), silent(DOWN, 30)),
     Case("another job that is down is not ours", (given("up", 1), given("up", 0, job="another")), silent(DOWN, 30)),
@@ -219,7 +232,7 @@ OF_BLIND = (
     Case(
         "one of two replicas that cannot be scraped is told, and so is one of two shards",
         (given("up", {0: 1, 10: 0}), given("up", 1, **NEW)),
-        (*silent(BLIND, 18), fires(BLIND, 20, blind("a:19540"))),
+        (*silent(BLIND, 15), fires(BLIND, 17, blind("a:19540"))),
     ),
     Case(
         "two that see nothing are the other alerts' affair, and so is a single one",

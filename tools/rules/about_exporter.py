@@ -80,7 +80,7 @@ def _clock_wrong(p: Parameters) -> Alert:
     seen = f"max by {target(p)} ({polled}) > time() - {p.clock_behind}"
 
     def new(record: str) -> str:
-        changed = f"max by {place(p)} ({over('changes', record, p.scrapes_within)}) > 0"
+        changed = f"max by {place(p)} ({over('changes', record, p.clock_within)}) > 0"
         age = f"(time() - max by {place(p)} ({record})) > {p.clock_behind}"
         return f"max by {target(p)} (\n  {age}\n  and on {place(p)}\n  {changed}\n  and on {target(p)}\n  ({seen})\n)"
 

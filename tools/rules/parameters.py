@@ -69,20 +69,26 @@ class Parameters:
     renews the latter."""
     targets_within: int = 6 * HOUR
     """How long a target that is gone is missed."""
-    scrapes_within: int = 10 * MINUTE
-    scrapes_good: float = 0.55
-    """Share of scrapes that must be good. One in two is not enough, a restart of some minutes is."""
+    scrapes_within: int = 5 * MINUTE
+    scrapes_good: float = 0.65
+    """Share of scrapes that must be good. One in two is not enough, not even three in five, as one in two is at times
+    where there is one a minute."""
     partial_within: int = 10 * MINUTE
     errors_within: int = 30 * MINUTE
     """Longer than one interval of the slowest polls that are sensible."""
-    inventory_floor: int = 10 * MINUTE
+    inventory_floor: int = 6 * MINUTE
+    """How old the inventory may be where reading it fails. With ``account_for`` more than twice its interval of five
+    minutes, so that one failure is nothing."""
 
     job_for: int = 5 * MINUTE
     blind_for: int = 5 * MINUTE
-    down_for: int = 4 * MINUTE
-    """Shorter than ``blind_for``: what is averaged over minutes does not fire at once anyway."""
+    down_for: int = 6 * MINUTE
+    """With ``scrapes_within`` and ``scrapes_good``: one that is away for four minutes and a half is not down, and one
+    that loses every second scrape is told before ten."""
     account_for: int = 5 * MINUTE
     folded_for: int = 15 * MINUTE
     reload_for: int = 5 * MINUTE
+    clock_within: int = 10 * MINUTE
+    """How long an end that is first seen is new."""
     clock_keep: int = 2 * HOUR
     """A wrong clock is seen for a moment only, when a job ends."""
