@@ -19,7 +19,7 @@ FUZZ_SECONDS ?= 600
 PROMTOOL := $(shell command -v promtool 2>/dev/null)
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test check proto golden docs rules rules-test fuzz bench bench-scale screenshots parts image image-check systemd-check footprint deploy-check requirements build sbom clean
+.PHONY: help demo test test-lowest test-newest check proto golden docs rules rules-test fuzz bench bench-scale screenshots parts image image-check systemd-check footprint deploy-check requirements build sbom clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -29,6 +29,16 @@ demo: $(BASE) ## a simulated Milvus with a day of history, and the exporter on i
 
 test: $(TEST) ## all tests; a real part that is missing skips its tests and says so
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+# What rests on words and ways of other people's libraries.
+VERSIONED := $(addprefix tests/test_,$(addsuffix .py,channel check client config damaged_records decode exposition \
+  schedule status terminal_table tls_kinds way web_tls web_users))
+
+test-lowest: .venv-lowest/.complete ## what rests on other libraries, with the lowest version of each that pyproject.toml allows
+	.venv-lowest/bin/python -m pytest $(VERSIONED) $(PYTEST_ARGS)
+
+test-newest: .venv-newest/.complete ## the same with the newest of each
+	.venv-newest/bin/python -m pytest $(VERSIONED) $(PYTEST_ARGS)
 
 check: $(LINT) ## lint, format, types, import contract, dead code, generated documents, rules and dashboards
 	$(BIN)/ruff check .
@@ -74,9 +84,10 @@ bench: $(BENCH) ## every performance goal, measured on this machine; fails where
 bench-scale: $(BENCH) ## how cost grows up to a million jobs, and the sizing table
 	$(BIN)/python -m benchmarks --scale --write
 
-screenshots: $(TEST) ## docs/images/page-*.png and terminal.svg anew, from the demo in Chromium and a terminal
+screenshots: $(TEST) ## docs/images/ anew: page and dashboards in Chromium, and a terminal
 	$(BIN)/python tools/screenshots.py
 	$(BIN)/python tools/terminal_picture.py
+	$(BIN)/python tools/dashboards/draw.py
 
 parts: ## the real programs that integration tests run against, into .cache/parts
 	PYTHON=$(PYTHON) tools/parts.sh
@@ -113,7 +124,7 @@ sbom: $(RELEASE) ## dist/sbom.cdx.json: what the image installs, as CycloneDX
 	  --output-reproducible --of JSON --output-file dist/sbom.cdx.json
 
 clean: ## everything that was made here
-	rm -rf .venv .cache build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis *.egg-info
+	rm -rf .venv .venv-lowest .venv-newest .cache build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(PARTS)/generator/.complete:
@@ -128,6 +139,18 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 	@# --group needs pip 25.1
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+
+.venv-lowest/.complete: RESOLUTION := lowest-direct
+.venv-newest/.complete: RESOLUTION := highest
+.venv-%/.complete: pyproject.toml
+	rm -rf .venv-$*
+	$(PYTHON) -m venv .venv-$*
+	.venv-$*/bin/python -m pip install --quiet --disable-pip-version-check 'uv>=0.9'
+	@# The exporter's own dependencies alone are held down; pytest and the like are as new as they come.
+	.venv-$*/bin/uv pip compile --quiet --resolution $(RESOLUTION) --no-header --no-emit-index-url pyproject.toml \
+	  --python .venv-$*/bin/python --output-file .venv-$*/versions.txt
+	.venv-$*/bin/uv pip install --quiet --python .venv-$*/bin/python --constraint .venv-$*/versions.txt --editable . --group unit
+	@touch $@
 
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 

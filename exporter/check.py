@@ -2,47 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
-import socket
-from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
-from enum import Enum
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from exporter import errors
 from exporter.catalog.visibility import GRANT, is_missing, look, told
 from exporter.ledger import look_at_state
 from exporter.milvus.client import MilvusClient
-from exporter.milvus.handshake import NOT_GRPC, handshake
+from exporter.milvus.handshake import NOT_GRPC
 from exporter.milvus.records import parsed
+from exporter.reach import Step, Verdict, reach
 
 if TYPE_CHECKING:
-    from exporter.config import MilvusAddress, Settings
-
-
-class Verdict(Enum):
-    """How a step ended; the value is what is printed."""
-
-    OK = "ok"
-    WARN = "warn"
-    FAIL = "FAIL"
-    SKIP = "skip"
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One line of the report."""
-
-    name: str
-    verdict: Verdict
-    text: str
-    target: str = ""
-
-    def __str__(self) -> str:
-        target = f"{self.target}: " if self.target else ""
-        return f"{self.verdict.value:<5} {target}{self.name:<16} {self.text}"
+    from exporter.config import Settings
 
 
 # A refined error stands before the one that it refines.
@@ -71,7 +45,7 @@ async def check(settings: Settings, show: Callable[[Step], None]) -> bool:
     if state is not None:
         show(state)
     good = state is None or state.verdict is not Verdict.FAIL
-    for step in _reach(settings):
+    for step in reach(settings):
         line = await step
         show(line)
         if line.verdict is Verdict.FAIL:
@@ -121,76 +95,6 @@ def _state_file(settings: Settings) -> Step | None:
     return Step("state file", Verdict.OK, f"{path} remembers {_count(len(memory.outcomes), 'collection')}")
 
 
-def _reach(settings: Settings) -> Iterator[Awaitable[Step]]:
-    address, timeout = settings.milvus.address, settings.poll.timeout
-    if address.path:
-        yield _connect_unix(address.path, timeout)
-        return
-    yield _resolve(address.host, timeout)
-    yield _connect(address, timeout)
-    if address.tls:
-        yield _handshake(settings)
-
-
-async def _resolve(host: str, timeout: float) -> Step:
-    try:
-        async with asyncio.timeout(timeout):
-            found = await _addresses(host)
-    except (OSError, UnicodeError) as error:
-        # UnicodeError: a part of the name is empty or longer than the 63 characters that DNS has.
-        why = "no valid name" if isinstance(error, UnicodeError) else _why(error)
-        return Step("name resolution", Verdict.FAIL, f"{host}: {why}; correct the host in milvus.uri, or DNS")
-    said = "is an address" if found == [host] else f"is {', '.join(found)}"
-    return Step("name resolution", Verdict.OK, f"{host} {said}")
-
-
-async def _addresses(host: str) -> list[str]:
-    found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
-
-
-async def _connect(address: MilvusAddress, timeout: float) -> Step:
-    refusals: dict[str, None] = {}
-    # One after the other: asyncio tells of several only that none has worked.
-    for each in await _addresses(address.host):
-        try:
-            async with asyncio.timeout(timeout):
-                _, writer = await asyncio.open_connection(each, address.port)
-        except OSError as error:
-            refusals[_why(error)] = None
-            continue
-        writer.transport.abort()
-        return Step("tcp", Verdict.OK, f"{address.authority} accepts connections")
-    remedy = "start Milvus, open the way to it, or correct milvus.uri"
-    return Step("tcp", Verdict.FAIL, f"{address.authority}: {', '.join(refusals)}; {remedy}")
-
-
-async def _connect_unix(path: str, timeout: float) -> Step:
-    try:
-        async with asyncio.timeout(timeout):
-            _, writer = await asyncio.open_unix_connection(path)
-    except OSError as error:
-        return Step("unix socket", Verdict.FAIL, f"{path}: {_why(error)}; start Milvus, or correct milvus.uri")
-    writer.transport.abort()
-    return Step("unix socket", Verdict.OK, f"{path} accepts connections")
-
-
-def _why(error: OSError) -> str:
-    if isinstance(error, socket.gaierror) or not error.errno:
-        return error.strerror or "no answer in time"
-    return os.strerror(error.errno)
-
-
-async def _handshake(settings: Settings) -> Step:
-    try:
-        made = await handshake(settings.milvus, settings.poll.timeout)
-    except errors.TLSFilesUnusable as error:
-        return _failed("tls", error)
-    if made.fault:
-        return Step("tls", Verdict.FAIL, made.fault)
-    return Step("tls", Verdict.OK, f"{made.version}, certificate accepted")
-
-
 async def _credentials(client: MilvusClient, settings: Settings) -> Step:
     try:
         await client.connect(timeout=settings.poll.timeout)
@@ -225,7 +129,7 @@ async def _refresh_api(client: MilvusClient, settings: Settings) -> tuple[Step, 
     """List the jobs. Returns the names of their collections too, None where they could not be listed."""
     try:
         jobs = await client.list_all_jobs(timeout=settings.poll.timeout)
-        names = frozenset(parsed(raw).collection_name for raw in jobs)
+        names = frozenset(record.collection_name for raw in jobs if (record := parsed(raw, [])))
     except errors.ServerFault as error:
         if error.may_be_one_broken_job:
             instead = "until this is over each poll lists the known collections one by one, which needs the inventory"

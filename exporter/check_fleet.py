@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from exporter.check import Step, check
+from exporter.check import check
+from exporter.reach import Step
 
 if TYPE_CHECKING:
     from exporter.config import Settings

@@ -168,6 +168,13 @@ class ServerFault(MilvusError):
         return self.code in (5, 65535, 1100, 1101)
 
 
+class NotSent(ServerFault):
+    """Milvus failed while it made or sent its answer, for one text that is not UTF-8, say (gRPC's INTERNAL)."""
+
+    sentence = "Milvus failed while it answered."
+    may_be_one_broken_job = True
+
+
 class CollectionGone(ServerFault):
     """By name: there is no such collection (status 100)."""
 

@@ -57,6 +57,8 @@ class Problem(StrEnum):
 
     MISSING_JOB_ID = "missing_job_id"
     NAME_TOO_LONG = "name_too_long"
+    TEXT_NOT_UTF8 = "text_not_utf8"
+    UNDECODABLE = "undecodable"
     DUPLICATE_JOB_ID = "duplicate_job_id"
     UNKNOWN_STATE = "unknown_state"
     PROGRESS_OUT_OF_RANGE = "progress_out_of_range"

@@ -14,6 +14,7 @@ from exporter.catalog import Entry, Inventory, InventoryReader
 from exporter.config import Settings
 from exporter.ledger import Ended, Memory, Outcomes, Rules, StateFile
 from exporter.milvus.pb import milvus_refresh_pb2 as pb
+from exporter.milvus.records import Listed
 from exporter.model import Collection, DescribedCollection, FailureClass, Job, ShownCollection, State
 from exporter.poll import Corridor
 from exporter.snapshot import STATES, DatabaseRow, JobRows, OutcomeRow, Snapshot
@@ -241,12 +242,9 @@ class ScriptedMilvus:
     # What it answers
 
     async def list_all_jobs(self, *, timeout: float) -> list[bytes]:
-        answer = await self.list_jobs(timeout=timeout)
-        return [job.SerializeToString() for job in answer.jobs]
+        return list((await self.list_jobs(timeout=timeout)).records)
 
-    async def list_jobs(
-        self, *, timeout: float, database: str = "", collection: str = ""
-    ) -> pb.ListRefreshExternalCollectionJobsResponse:
+    async def list_jobs(self, *, timeout: float, database: str = "", collection: str = "") -> Listed:
         await self._called(("list_jobs", database, collection) if collection else ("list_jobs",))
         if not collection:
             if self.refuse_whole is not None:
@@ -260,7 +258,8 @@ class ScriptedMilvus:
                 raise self.refuse_by_name[database, collection]
             id_ = self._resolve(database or "default", collection)
             found = [made for made, owner in self.jobs.values() if owner == id_]
-        return pb.ListRefreshExternalCollectionJobsResponse(jobs=self.order(found))
+        records = [job.SerializeToString() for job in self.order(found)]
+        return Listed(records, sum(map(len, records)))
 
     async def list_databases(self, *, timeout: float) -> tuple[str, ...]:
         await self._called(("list_databases",))

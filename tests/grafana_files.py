@@ -12,9 +12,10 @@ from typing import Any
 from peers.parts import ROOT
 
 FOLDER = ROOT / "deploy" / "grafana"
-NAMES = ("milvus-refresh-list", "milvus-refresh-collection")
+NAMES = ("milvus-refresh-list", "milvus-refresh-collection", "milvus-refresh-health")
 EVERYTHING = {
-    "job": "milvus-refresh", "milvus": ".*", "database": ".*", "collection": ".*", "source": ".*",
+    "cluster": ".*", "namespace": ".*", "job": "milvus-refresh", "milvus": ".*",
+    "database": ".*", "collection": ".*", "source": ".*",
     "__rate_interval": "15s", "__interval": "2s", "__range": "60s",
 }  # fmt: skip
 """What stands for each variable where a test does not choose. ``job`` is the one of the Prometheus that tests start."""
@@ -65,14 +66,21 @@ def targets(name: str) -> list[Target]:
 
 
 def variables_in(text: str) -> set[str]:
-    """Return the variables that a text uses; ``$1`` of a regular expression is none."""
+    """Return the variables that a text uses; ``$1`` of a regular expression is none, nor Grafana's word for all."""
     found = {braced or bare for braced, bare in _VARIABLE.findall(text)}
-    return {name for name in found if not name.isdigit()}
+    return {name for name in found if not name.isdigit() and name != "__all"}
 
 
 def filled(text: str, **values: str) -> str:
     """Put values in for variables, as Grafana does; a value that nobody gives is an error."""
     known = EVERYTHING | values
     return _VARIABLE.sub(
-        lambda match: match[0] if match[2] and match[2].isdigit() else known[match[1] or match[2]], text
+        lambda match: (
+            match[0]
+            if match[2] and match[2].isdigit()
+            else match[0]
+            if match[2] == "__all"
+            else known[match[1] or match[2]]
+        ),
+        text,
     )

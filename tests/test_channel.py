@@ -7,6 +7,7 @@ import base64
 import contextlib
 import datetime as dt
 import os
+import re
 import socket
 import ssl
 import subprocess
@@ -327,19 +328,19 @@ MISTAKES: dict[str, tuple[Callable[[Papers], Any], Callable[[Papers], dict[str, 
         lambda p: p.expired.server(),
         lambda p: {"files": {"ca": p.ours.file}},
         "tls",
-        "certificate has expired",
+        "certificate has expired|CERTIFICATE_VERIFY_FAILED",
     ),
     "wrong host": (
         lambda p: p.client.server(),
         lambda p: {"files": {"ca": p.ours.file}},
         "tls",
-        "Hostname Verification Check failed",
+        "Hostname Verification Check failed|not in peer certificate",
     ),
     "wrong server name": (
         lambda p: p.server.server(),
         lambda p: {"files": {"ca": p.ours.file}, "server_name": "milvus.internal"},
         "tls",
-        "Hostname Verification Check failed",
+        "Hostname Verification Check failed|not in peer certificate",
     ),
     "TLS on a plain port": (
         lambda _: None,
@@ -364,7 +365,7 @@ MISTAKES: dict[str, tuple[Callable[[Papers], Any], Callable[[Papers], dict[str, 
         lambda p: p.server.server(p.ours.file),
         lambda p: {"files": {"ca": p.ours.file, "cert": p.client.cert, "key": p.stranger.key}},
         "tls",
-        "security handshaker",
+        "security handshaker|not the key of",
     ),
 }
 
@@ -377,11 +378,11 @@ def test_each_tls_mistake_has_its_kind_and_says_what_it_is(
     kind: str,
     says: str,
 ) -> None:
-    """With gRPC's own texts, provoked here: a new gRPC that words them differently fails this test, not a user."""
+    """With gRPC's own texts, provoked here, by its oldest version that is allowed and by a new one."""
     error = tls_error(server(papers), **client(papers))
     assert error is not None
     assert error.kind == kind
-    assert says in error.detail
+    assert re.search(says, error.detail)
 
 
 def test_server_name_is_the_name_that_the_certificate_must_bear(papers: Papers) -> None:

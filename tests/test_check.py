@@ -20,7 +20,7 @@ from builders import AS_IS, NOON, ended, job
 from cryptography.hazmat.primitives import serialization
 from wire import GOOD, LIST_JOBS, Answer, Authority, Issued, Refusal, hang, replace, serving, settings
 
-from exporter import check as module
+from exporter import reach as module
 from exporter.check import Step, Verdict, check
 from exporter.ledger import Outcomes, StateFile
 from exporter.milvus.pb import milvus_refresh_pb2 as pb

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
 import logging
 import sys
 import threading
@@ -13,9 +15,11 @@ from typing import Any
 
 import grpc
 import pytest
+from peers.watched import sockets
 from wire import GOOD, LIST_JOBS, Answer, Call, Refusal, Wire, hang, serving, settings
 
 from exporter import errors
+from exporter.milvus import channel as channel_module
 from exporter.milvus import client as module
 from exporter.milvus.client import MilvusClient
 from exporter.milvus.pb import milvus_refresh_pb2 as pb
@@ -171,6 +175,13 @@ def test_a_server_that_tells_fewer_creations_loses_no_collection(stamps: list[in
     assert found[1].created is None
 
 
+def test_names_without_any_ids_are_of_a_server_that_cannot_be_watched() -> None:
+    shown = pb.ShowCollectionsResponse(collection_names=["docs"])
+    error = refused(CALLS["show_collections"][1], {"ShowCollections": shown})
+    assert type(error) is errors.Unimplemented
+    assert error.detail == "ShowCollections sends names without collection ids, as milvus-lite does"
+
+
 def test_names_and_ids_that_do_not_match_are_a_bad_response_and_no_missing_collections() -> None:
     shown = pb.ShowCollectionsResponse(collection_names=["a", "b"], collection_ids=[1])
     assert refused(CALLS["show_collections"][1], {"ShowCollections": shown}).kind == "bad_response"
@@ -269,13 +280,13 @@ def test_an_answer_past_grpc_default_of_4_mib_passes() -> None:
 
 def test_the_loop_runs_on_while_a_large_answer_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
     threads: list[int] = []
-    decode = module._decode
+    decode = module._records
 
     def watched(*args: Any) -> Any:
         threads.append(threading.get_ident())
         return decode(*args)
 
-    monkeypatch.setattr(module, "_decode", watched)
+    monkeypatch.setattr(module, "_records", watched)
     answered(list_all, {LIST_JOBS: many_jobs(1_000_000)})
     answered(list_all)
     assert [thread == threading.get_ident() for thread in threads] == [False, True]
@@ -317,7 +328,7 @@ def test_a_record_that_is_none_is_handed_on_to_be_judged_by_who_decodes_it(raw: 
 def test_a_status_that_is_none_is_a_bad_response() -> None:
     error = refused(list_all, {LIST_JOBS: b"\x0a\x01\xff"})
     assert type(error) is errors.BadResponse
-    assert error.detail == "a status that is none"
+    assert error.detail == "1 bytes that are no Status"
 
 
 def test_no_jobs_at_all_is_an_answer() -> None:
@@ -430,16 +441,80 @@ def test_no_time_left_is_a_deadline_and_not_a_wait_for_ever(timeout: float) -> N
     assert type(error) is errors.DeadlineExceeded
 
 
-def test_the_channel_works_on_after_a_deadline() -> None:
+@pytest.mark.parametrize("meanwhile", ["nothing", "an answer", "a refusal"])
+def test_after_a_deadline_a_connection_on_which_nothing_else_was_heard_is_left(meanwhile: str) -> None:
+    """It may be dead without anybody having said so: nothing pings it. A slow call alone is no ground to leave one."""
+
     async def run() -> int:
         async with asking({LIST_JOBS: hang}) as (client, wire):
+            late = asyncio.create_task(client.list_all_jobs(timeout=0.3))
+            if meanwhile == "an answer":
+                await client.list_databases(timeout=PATIENCE)
+            elif meanwhile == "a refusal":
+                del wire.answers["ListDatabases"]
+                with pytest.raises(errors.Unimplemented):
+                    await client.list_databases(timeout=PATIENCE)
             with pytest.raises(errors.DeadlineExceeded):
-                await client.list_all_jobs(timeout=0.05)
+                await late
             wire.answers[LIST_JOBS] = GOOD[LIST_JOBS]
             await client.list_all_jobs(timeout=PATIENCE)
             return len(wire.connections)
 
-    assert asyncio.run(run()) == 1
+    assert asyncio.run(run()) == (2 if meanwhile == "nothing" else 1)
+
+
+def test_a_connection_that_is_left_is_closed_at_once_and_not_when_garbage_is_collected() -> None:
+    async def run() -> list[int]:
+        async with asking({LIST_JOBS: hang}) as (client, _):
+            held = []
+            for _ in range(6):
+                with contextlib.suppress(errors.DeadlineExceeded):
+                    await client.list_all_jobs(timeout=0.05)
+                held.append(sockets())
+            return held
+
+    gc.collect()
+    gc.disable()
+    try:
+        held = asyncio.run(run())
+    finally:
+        gc.enable()
+    assert held[-1] <= held[0] + 2, held  # either side closes when it gets to it
+
+
+def test_nothing_is_sent_between_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server with gRPC's own policy hangs up after a few pings within five minutes, and a poll is lost."""
+    given: dict[str, Any] = {}
+
+    def insecure_channel(target: str, options: Any) -> Any:
+        given.update(options)
+        return real(target, options=options)
+
+    real = grpc.aio.insecure_channel
+    monkeypatch.setattr(grpc.aio, "insecure_channel", insecure_channel)
+    assert answered(list_all)
+    assert not [option for option in given if "keepalive" in option or "ping" in option]
+
+
+def test_a_connection_that_nobody_uses_is_closed_and_the_next_call_opens_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """So it is never one that a load balancer has forgotten."""
+    monkeypatch.setattr(channel_module, "_IDLE_MS", 1000)  # the least that gRPC takes
+    opened: list[Any] = []
+    real = grpc.aio.insecure_channel
+    monkeypatch.setattr(grpc.aio, "insecure_channel", lambda *a, **k: opened.append(real(*a, **k)) or opened[-1])
+
+    async def run() -> int:
+        async with asking() as (client, wire):
+            await client.list_all_jobs(timeout=PATIENCE)
+            async with asyncio.timeout(PATIENCE):
+                while (state := opened[0].get_state()) is not grpc.ChannelConnectivity.IDLE:
+                    await opened[0].wait_for_state_change(state)
+            await client.list_all_jobs(timeout=PATIENCE)
+            return len(wire.connections)
+
+    assert asyncio.run(run()) == 2
 
 
 def test_a_call_that_is_cancelled_ends_at_once_and_harms_no_other() -> None:

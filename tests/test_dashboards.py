@@ -22,18 +22,19 @@ from exporter.model import State
 
 CORE_PANELS = {"row", "stat", "table", "timeseries", "state-timeline", "bargauge", "heatmap", "text"}
 UNITS = {"s", "percentunit", "none", "short", "bytes", "dateTimeAsIso", "dateTimeAsIsoNoDateIfToday"}
+LIST, DETAIL, EXPORTER = NAMES
 BUILT_IN = {"__interval", "__rate_interval", "__range", "__url_time_range", "__data", "__field", "__value", "__all"}
 SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 FOREIGN = {
-    "ALERTS": {"alertname", "alertstate"},
+    "ALERTS": {"alertname", "alertstate", "severity"},
+    "up": set(),
     "process_start_time_seconds": set(),
     "process_resident_memory_bytes": set(),
     "scrape_samples_scraped": set(),
 }
 """What is neither ours nor recorded, and the labels used of it."""
-OF_THE_TARGET = {"job", "instance", "pod", "milvus"}
-MADE_HERE = {"alert", "place", "link"}
-"""Labels that expressions add for texts and links."""
+IDENTITY = {"cluster", "namespace", "job", "milvus"}
+OF_THE_TARGET = {*IDENTITY, "instance"}
 RULES = ROOT / "deploy" / "prometheus" / "milvus-refresh.rules.yml"
 RUNBOOKS = ROOT / "docs" / "runbooks"
 
@@ -83,13 +84,13 @@ def test_panels_lie_on_the_grid_and_on_nothing_else(dashboard: dict[str, Any]) -
 
 
 def test_what_matters_most_is_on_the_first_screen() -> None:
-    """A full-HD browser shows about 23 units below Grafana's own bars; the age of our own data is the first panel."""
+    """A full-HD browser shows about 23 units below Grafana's own bars; whether all is watched is the first panel."""
     shown = panels(load("milvus-refresh-list"))
     (table,) = [panel for panel in shown if panel["title"].startswith("Collections in trouble")]
     assert table["gridPos"]["y"] + table["gridPos"]["h"] <= 18
     for name in NAMES:
         first = panels(load(name))[0]
-        assert first["title"] == "Our data is this old"
+        assert first["title"] == "Not watched now"
         assert (first["gridPos"]["x"], first["gridPos"]["y"]) == (0, 1)
 
 
@@ -122,7 +123,21 @@ def mappings(dashboard: dict[str, Any]) -> list[dict[str, Any]]:
 
 def results(mapping: dict[str, Any]) -> list[dict[str, Any]]:
     options = mapping["options"]
-    return [options["result"]] if mapping["type"] in ("range", "regex") else list(options.values())
+    return [options["result"]] if mapping["type"] in ("range", "regex", "special") else list(options.values())
+
+
+def test_only_what_is_bad_fills_a_tile(dashboard: dict[str, Any]) -> None:
+    """And that all is watched, on which everything else depends."""
+    bad, odd, calm = "#D55E00", "#E69F00", "#0B5345"
+    for panel in panels(dashboard):
+        if panel["type"] != "stat":
+            continue
+        defaults = panel["fieldConfig"]["defaults"]
+        colors = {step["color"] for step in defaults["thresholds"]["steps"]}
+        colors |= {result["color"] for mapping in defaults["mappings"] for result in results(mapping)}
+        assert colors <= {bad, odd, "transparent"} | ({calm} if panel["title"] == "Not watched now" else set()), panel[
+            "title"
+        ]
 
 
 def test_no_state_is_told_by_colour_alone(dashboard: dict[str, Any]) -> None:
@@ -156,7 +171,7 @@ def seen(color: str, how: str) -> tuple[float, float, float]:
 def test_states_differ_in_colour_for_colour_blind_readers_too(dashboard: dict[str, Any], how: str) -> None:
     """15 in CIELAB is far more than the just noticeable difference of about 2."""
     for mapping in mappings(dashboard):
-        colors = sorted({result["color"] for result in results(mapping)})
+        colors = sorted({result["color"] for result in results(mapping)} - {"transparent"})
         for one, other in itertools.combinations(colors, 2):
             assert math.dist(seen(one, how), seen(other, how)) > 15, (one, other)
 
@@ -178,7 +193,8 @@ def test_every_variable_is_declared_and_used(dashboard: dict[str, Any]) -> None:
 
 def test_variables_cascade_from_what_outlives_a_stale_snapshot(dashboard: dict[str, Any]) -> None:
     order = [variable["name"] for variable in dashboard["templating"]["list"]]
-    assert order[:6] == ["datasource", "job", "milvus", "database", "collection", "source"]
+    assert order[:5] == ["datasource", "cluster", "namespace", "job", "milvus"]
+    assert order[5:8] == ([] if dashboard["uid"] == EXPORTER else ["database", "collection", "source"])
     kept = {metric.name for metric in CONTRACT if metric.part != "jobs"}
     for place, variable in enumerate(dashboard["templating"]["list"]):
         if variable["type"] != "query":
@@ -209,7 +225,9 @@ def test_no_job_and_no_data_source_is_fixed(dashboard: dict[str, Any]) -> None:
     assert all(each == SOURCE for each in found)
     for expression in expressions(dashboard):
         for _, matchers in selectors(expression):
-            assert ("job", "$job") in {(name, value) for name, _, value in matchers}, expression
+            scope = {name: value.removesuffix("|") for name, _, value in matchers if value.startswith("$")}
+            asked = IDENTITY - ({"milvus"} if "milvus" not in scope else set())
+            assert {name: scope.get(name) for name in asked} == {name: f"${name}" for name in asked}, expression
 
 
 def test_it_is_read_only_and_shows_a_day_every_minute_with_a_shared_crosshair(dashboard: dict[str, Any]) -> None:
@@ -221,7 +239,11 @@ def test_it_is_read_only_and_shows_a_day_every_minute_with_a_shared_crosshair(da
 
 def test_failures_successes_and_restarts_are_marked(dashboard: dict[str, Any]) -> None:
     marks = {each["name"]: each for each in dashboard["annotations"]["list"]}
-    assert set(marks) == {"Failures", "Successes", "Exporter starts"}
+    of_collections = set() if dashboard["uid"] == EXPORTER else {"Failures", "Successes"}
+    assert set(marks) == {"Exporter starts", *of_collections}
+    # Those of a thousand collections are too many to load unasked.
+    unasked = {name for name, mark in marks.items() if mark["enable"]}
+    assert unasked == {"Exporter starts"} | ({"Failures"} if dashboard["uid"] == DETAIL else set())
     # Marked at the stamp itself, which Grafana wants in milliseconds.
     assert all(each["useValueForTime"] and each["expr"].endswith("* 1000") for each in marks.values())
 
@@ -233,7 +255,7 @@ def selectors(expression: str) -> list[tuple[str, list[tuple[str, str, str]]]]:
     """Every selector of an expression: name and (label, operator, value), variables as they stand."""
     parser = pytest.importorskip("promql_parser")
     macros = {name: value for name, value in EVERYTHING.items() if name.startswith("__")}
-    text = re.sub(r"\$(__\w+)", lambda match: macros[match[1]], expression)
+    text = re.sub(r"\$(__\w+)", lambda match: macros.get(match[1], match[0]), expression)
     found = []
 
     def visit(node: Any) -> bool:
@@ -247,7 +269,7 @@ def selectors(expression: str) -> list[tuple[str, list[tuple[str, str, str]]]]:
 
 def test_every_metric_and_label_is_in_the_contract(dashboard: dict[str, Any]) -> None:
     recorded = {rule["record"] for rule in rules() if "record" in rule}
-    labels: dict[str, set[str]] = dict(FOREIGN)
+    labels: dict[str, set[str]] = FOREIGN | {record: {"database", "collection"} for record in recorded}
     for metric in CONTRACT:
         parts = ("_bucket", "_count", "_sum") if metric.kind == "histogram" else ("",)
         labels.update({metric.name + part: {*metric.labels, "le"} for part in parts})
@@ -262,9 +284,9 @@ def test_every_metric_and_label_is_in_the_contract(dashboard: dict[str, Any]) ->
 
 
 def test_every_label_named_in_a_grouping_exists(dashboard: dict[str, Any]) -> None:
-    known = {label for metric in CONTRACT for label in metric.labels} | OF_THE_TARGET | MADE_HERE | {"le"}
+    known = {label for metric in CONTRACT for label in metric.labels} | OF_THE_TARGET | {"le"}
     for expression in expressions(dashboard):
-        for group in re.findall(r"\b(?:without|by|on|ignoring) \(([^)]*)\)", expression):
+        for group in re.findall(r"\b(?:by|on) \(([^)]*)\)", expression):
             assert {label.strip() for label in group.split(",")} <= known, group
 
 
@@ -288,12 +310,27 @@ def test_counters_are_read_through_their_increase_over_grafanas_interval(dashboa
 
 
 def test_replicas_are_one_series_and_several_milvus_stay_apart(dashboard: dict[str, Any]) -> None:
-    """Whoever sums or takes the largest keeps the labels of the target; bare counts and totals of tiles may not."""
-    for panel in panels(dashboard):
-        if panel["type"] in ("table", "timeseries", "state-timeline", "bargauge"):
-            for target in panel.get("targets", []):
-                grouped = re.findall(r"\b(?:max|min|sum|topk|bottomk) by \(([^)]*)\)", target["expr"])
-                assert all("milvus" in labels for labels in grouped), panel["title"]
+    """What identifies a Milvus is named: whatever other labels targets have, they double nothing."""
+    for expression in expressions(dashboard):
+        assert not re.search(r"\b(?:without|ignoring)\b", expression), expression
+        for labels in re.findall(r"\b(?:by|on) \(([^)]*)\)", expression):
+            assert {label.strip() for label in labels.split(",")} >= IDENTITY or labels == "le", expression
+
+
+def test_the_largest_are_chosen_once_and_not_at_each_point(dashboard: dict[str, Any]) -> None:
+    """``topk`` in a course takes others at each point, and in the end everybody has been among them."""
+    for target in targets(dashboard["uid"]):
+        for match in re.finditer(
+            r"\b(?:topk|bottomk)(?: by \([^)]*\))? \((\d+), |\b(?:topk|bottomk)\((\d+), ", target.expr
+        ):
+            most = int(match[1] or match[2])
+            assert target.instant or most == 1 or "@ end()" in target.expr[match.end() :], target
+
+
+def test_nothing_is_worked_out_again_that_a_record_has(dashboard: dict[str, Any]) -> None:
+    """The only subquery is over one collection and what no record has."""
+    found = [str(target) for target in targets(dashboard["uid"]) if re.search(r"\[[^\]]*:[^\]]*\]", target.expr)]
+    assert found in ([], [f"{DETAIL} / Newest jobs in the time shown, latest first / A"])
 
 
 @pytest.mark.parametrize("release", ["system", "debian-trixie", "debian-forky"])
@@ -323,8 +360,35 @@ def test_dashboards_that_alerts_lead_to_exist_with_their_variables() -> None:
         assert set(re.findall(r"\bvar-(\w+)=", url)) <= declared, alert["alert"]
 
 
+def links(node: Any) -> list[str]:
+    """Every address in a dashboard."""
+    if isinstance(node, dict):
+        own = [node["url"]] if isinstance(node.get("url"), str) else []
+        return own + [url for each in node.values() for url in links(each)]
+    return [url for each in node for url in links(each)] if isinstance(node, list) else []
+
+
+def test_links_to_a_collection_are_of_the_row_and_not_of_the_selection(dashboard: dict[str, Any]) -> None:
+    """Each label escaped; only the data source and the time are taken over."""
+    found = {url for url in links(dashboard["panels"]) if "/d/" in url}
+    assert bool(found) == (dashboard["uid"] == LIST)
+    for url in found:
+        given = dict(re.findall(r"var-(\w+)=\$\{__(?:data\.fields|field\.labels)\.(\w+):percentencode\}", url))
+        assert given.keys() == {*IDENTITY, "database", "collection"}
+        assert variables_in(re.sub(r"\$\{__[^}]*\}", "", url)) == {"datasource"}
+
+
+def test_the_dashboards_link_to_each_other_with_what_all_of_them_have(dashboard: dict[str, Any]) -> None:
+    """One collection is not all of them, and the other way round."""
+    found = {
+        url.partition("?")[0].removeprefix("/d/"): url for url in links(dashboard["links"]) if url.startswith("/d/")
+    }
+    assert found.keys() == {*NAMES} - {dashboard["uid"]}
+    assert all(variables_in(url) == {"datasource", *IDENTITY} for url in found.values())
+
+
 def test_every_trouble_of_the_table_is_an_alert_with_a_runbook() -> None:
-    (table,) = [p for p in panels(load("milvus-refresh-list")) if p["title"].startswith("Collections in trouble")]
+    (table,) = [p for p in panels(load(LIST)) if p["title"].startswith("Collections in trouble")]
     named = set(re.findall(r'"alert", "(\w+)"', table["targets"][0]["expr"]))
     assert len(named) == 7
     assert named <= {rule.get("alert") for rule in rules()}

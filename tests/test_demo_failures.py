@@ -14,6 +14,7 @@ from exporter.demo.scenario import believable_world
 from exporter.demo.world import World
 from exporter.milvus.pb import milvus_refresh_pb2 as pb
 from exporter.milvus.reasons import classify
+from exporter.milvus.records import Listed
 from exporter.model import FailureClass as Class
 from exporter.model import Job, State
 
@@ -45,14 +46,12 @@ class SimulatedJobs(ScriptedMilvus):
         super().__init__(Clock(wall=world.now))
         self.world = world
 
-    async def list_jobs(
-        self, *, timeout: float, database: str = "", collection: str = ""
-    ) -> pb.ListRefreshExternalCollectionJobsResponse:
+    async def list_jobs(self, *, timeout: float, database: str = "", collection: str = "") -> Listed:
         self.world.advance(self.clock.wall())
         request = pb.ListRefreshExternalCollectionJobsRequest(db_name=database, collection_name=collection)
         answer = CALLS["ListRefreshExternalCollectionJobs"].answer(self.world, NOBODY, request)
         assert isinstance(answer, pb.ListRefreshExternalCollectionJobsResponse)
-        return answer
+        return Listed([job.SerializeToString() for job in answer.jobs], answer.ByteSize())
 
 
 def watched(speed: float, seconds: float, every: float) -> tuple[Counter[Class], list[Job]]:

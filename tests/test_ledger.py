@@ -467,7 +467,7 @@ def test_an_id_that_came_back_is_not_forgotten() -> None:
     assert 1 in book.memory.ended
 
 
-def test_listings_by_name_forget_nothing() -> None:
+def test_a_listing_by_name_forgets_nothing_at_once() -> None:
     book = ledger()
     whole(book, completed(1, NOON))
     part(book, gone=[1], now=NOON + 10 * DAY)
@@ -731,3 +731,137 @@ def test_many_names_learnt_at_once_are_moved_without_reading_all_for_each() -> N
     book.memory.ended = Counting(book.memory.ended)
     book.move_jobs({made.job_id: Collection("sales", at.name, int(at.name[1:]) + 1) for made, at in placed})
     assert looked_at <= 2 * names * each
+
+
+# Rare turns of events
+
+
+def test_listings_by_name_alone_forget_what_they_have_lacked_for_as_long_as_milvus_lists_an_ended_job() -> None:
+    """Early Milvus 3 answers no other listing, for as long as it runs."""
+    book = ledger(baseline_done=False)
+    part(book)
+    for day in range(10):
+        now = NOON + day * DAY
+        part(book, completed(day + 1, now), gone=[day] if day else [], now=now)
+    assert set(book.memory.ended) == {9, 10}
+    assert book.take_forgotten() == set(range(1, 9))
+
+
+def test_a_clock_that_is_set_back_does_not_keep_ids_until_it_comes_round_again() -> None:
+    book = ledger()
+    whole(book, completed(1, NOON), completed(2, NOON))
+    whole(book, gone=[1], now=NOON + 300 * DAY)
+    whole(book, gone=[2], now=NOON + 60)
+    whole(book, now=NOON + 120)
+    whole(book, now=NOON + 2 * DAY)
+    assert set(book.memory.ended) == set()
+
+
+def test_an_id_said_to_be_gone_again_has_been_missing_since_the_first_time() -> None:
+    """After a poll that broke off, all that is remembered and not listed is told as gone once more."""
+    book = ledger()
+    whole(book, completed(1, NOON), completed(2, NOON))
+    whole(book, gone=[1, 2], now=NOON + 30)
+    whole(book, gone=[1, 2], now=NOON + DAY)
+    whole(book, now=NOON + DAY + 60)
+    assert set(book.memory.ended) == set()
+
+
+def test_a_failure_dropped_before_its_reason_came_is_counted_where_it_is_found() -> None:
+    book = ledger()
+    book.know({OPEN: None})
+    half = job(1, State.FAILED, start=NOON - 10, end=None, half_written=True)
+    whole(book, half, at=OPEN, now=NOON)
+    whole(book, now=NOON + 25)
+    assert book.memory.ended[1].stage.name == "UNCLASSIFIED"
+    book.forget_collections([OPEN])
+    book.move_jobs({1: DOCS})
+    whole(book, now=NOON + 90)
+    book.mark_shown()
+    assert (row(book).finished, row(book).failed) == (1, 1)
+    assert by_class(book) == {FailureClass.UNKNOWN: 1}
+
+
+def test_a_job_that_leaves_a_database_begun_anew_takes_nothing_from_it() -> None:
+    """The counters of the database went with its last collection; those of now have never had the job."""
+    book = ledger()
+    whole(book, completed(1, NOON), at=OPEN)
+    book.forget_collections([OPEN])
+    other = Collection("", "images")
+    whole(book, completed(2, NOON + 100, start=NOON), at=other, now=NOON + 100)
+    book.move_jobs({1: DOCS})
+    book.mark_shown()
+    found = database(book, "")
+    assert found is not None
+    assert min(found.duration_buckets) >= 0
+    assert found.duration_sum == 100
+
+
+def test_a_run_time_that_was_written_later_leaves_no_bucket_below_0() -> None:
+    book = ledger()
+    whole(book, no_end(1, State.COMPLETED, start=NOON), at=OPEN, now=NOON + 100)
+    whole(book, completed(1, NOON + 3, start=NOON), at=OPEN, now=NOON + 130)
+    whole(book, completed(2, NOON + 50, start=NOON), at=Collection("", "images"), now=NOON + 130)
+    book.move_jobs({1: DOCS})
+    book.mark_shown()
+    found, theirs = database(book, ""), database(book)
+    assert found is not None
+    assert theirs is not None
+    assert min(found.duration_buckets) >= 0
+    assert found.duration_sum >= 50
+    assert (sum(theirs.duration_buckets), theirs.duration_sum) == (1, 3)
+
+
+def test_a_start_from_the_future_is_first_sight_also_while_no_end_is_written() -> None:
+    """No age is below 0, and the run time is known when the failure is given up on."""
+    book = ledger()
+    half = job(1, State.FAILED, start=NOON + HOUR, end=None, half_written=True)
+    for now in (NOON, NOON + 10, NOON + 30):
+        whole(book, half, now=now)
+        assert book.board.job(1)[0].start == NOON
+    assert book.memory.ended[1].job.start == NOON
+
+
+def test_a_start_from_the_future_of_a_job_without_an_end_is_first_sight() -> None:
+    book = ledger()
+    whole(book, job(1, State.IN_PROGRESS, start=NOON + HOUR), now=NOON)
+    for now in (NOON + 30, NOON + 60):
+        whole(book, job(1, State.COMPLETED, start=NOON + HOUR, end=None)._replace(end=None), now=now)
+        assert book.board.job(1)[0][4:7] == ("s3://lake/docs", NOON, NOON + 30)
+
+
+def test_what_listings_by_name_have_covered_is_forgotten_with_its_collection() -> None:
+    book = ledger(baseline_done=False)
+    part(book)
+    book.forget_collections([DOCS])
+    assert book.memory.covered == set()
+
+
+@pytest.mark.parametrize("back", [60.0, 2 * HOUR])
+def test_a_clock_that_is_set_back_hides_no_failure_after_a_success(back: float) -> None:
+    """It says when we saw a job for as long as it has not come round; Milvus's own stamps keep their order."""
+    book = ledger()
+    whole(book, completed(1, NOON), now=NOON)
+    for now in (NOON - back + 30, NOON - back + 60):
+        whole(book, failed(2, NOON + 20), now=now)
+        assert row(book).failing
+        assert row(book).consecutive_failures == 1
+
+
+def test_a_clock_that_had_been_days_ahead_sets_no_end() -> None:
+    book = ledger()
+    whole(book, now=NOON + 300 * DAY)
+    whole(book, no_end(1, State.COMPLETED), completed(2, NOON + HOUR), now=NOON)
+    assert row(book).last_success == NOON
+
+
+def test_a_half_written_failure_whose_collection_is_never_listed_again_is_counted_before_it_is_forgotten() -> None:
+    book = ledger()
+    part(book, job(1, State.FAILED, end=None, half_written=True))
+    part(book, gone=[1], now=NOON + 10)
+    part(book, at=IMAGES, now=NOON + DAY + 10)
+    part(book, at=IMAGES, now=NOON + DAY + 40)
+    book.mark_shown()
+    assert book.memory.ended == {}
+    assert (row(book).finished, row(book).failed, row(book).last_failure) == (1, 1, NOON)
+    assert by_class(book) == {FailureClass.UNKNOWN: 1}

@@ -8,9 +8,10 @@ import pytest
 from builders import HOUR, NOON
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from outcomes_model import CANCELED, CLASSES, EMPTY, INDEXES, WORKER, Step, play, playing, step
+from outcomes_model import CANCELED, CLASSES, EMPTY, INDEXES, WORKER
+from outcomes_play import Step, play, playing, step
 
-from exporter.milvus.pb.milvus_refresh_pb2 import RefreshFailed as FAILED
+from exporter.milvus.pb import milvus_refresh_pb2 as pb
 
 O = "orders"  # noqa: E741
 POLL, FAILED_POLL, NO_JOBS = step("poll"), step("fails"), step("lists_nothing")
@@ -18,7 +19,8 @@ START, COMPLETE, HALF = step("start", O), step("complete", O), step("half_fail",
 GOOD = (START, POLL, COMPLETE, POLL)
 BAD = (START, POLL, step("fail", O, EMPTY), POLL)
 WRITTEN = step("fail", O, WORKER)
-RESTART = step("restart")
+RESTART, KILL = step("restart"), step("restart", 1.3, False, True)
+GAP = step("hide", O, 8.0)
 
 
 def after(seconds: float) -> Step:
@@ -47,10 +49,10 @@ HALF_WRITTEN = {
     "its class says that it was no failure": (*BAD, START, HALF, *[POLL] * 6, step("fail", O, CANCELED), POLL),
     "runs again and completes": (START, POLL, HALF, POLL, step("rerun", O), *[POLL] * 6, COMPLETE, POLL),
     "failed polls while it waits": (START, POLL, HALF, POLL, *[FAILED_POLL] * 5, POLL, WRITTEN, POLL),
-    "an empty listing while it waits": (START, POLL, HALF, POLL, NO_JOBS, POLL, POLL, POLL, NO_JOBS, POLL, WRITTEN, POLL),
+    "an empty listing while it waits": (START, POLL, HALF, POLL, NO_JOBS, *[POLL] * 3, NO_JOBS, POLL, WRITTEN, POLL),
     "a restart while it waits": (START, POLL, HALF, POLL, POLL, RESTART, POLL, POLL, WRITTEN, POLL),
     "a long restart while it waits": (START, POLL, HALF, POLL, step("restart", 300.3), POLL, WRITTEN, POLL),
-    "a kill while it waits": (START, POLL, HALF, POLL, POLL, step("restart", 1.3, False, True), *[POLL] * 3, WRITTEN, POLL),
+    "a kill while it waits": (START, POLL, HALF, POLL, POLL, KILL, *[POLL] * 3, WRITTEN, POLL),
     "a restart between count and class": (START, POLL, HALF, *[POLL] * 6, RESTART, POLL, WRITTEN, POLL),
     "a restart before its class is given up": (START, POLL, HALF, *[POLL] * 6, step("restart", 90.1), POLL, POLL),
     "two collections at once": (
@@ -97,7 +99,6 @@ def test_a_step_of_our_clock_while_a_half_written_failure_waits(seconds: float) 
         assert pages[-1].classes() == {"unknown": 1}
 
 
-@pytest.mark.xfail(strict=True, reason="the end is capped when the reason was first seen, and the start moves with it")
 def test_a_reason_that_is_written_before_the_end() -> None:
     """No clock is ahead: the end is the one that Milvus writes, and the start stays."""
     with playing() as player:
@@ -107,13 +108,26 @@ def test_a_reason_that_is_written_before_the_end() -> None:
         assert shown.by_collection("last_job_start_timestamp_seconds")[O] == round(NOON + 5.3, 2)
 
 
+def test_a_job_that_runs_again_after_it_was_counted_as_failed() -> None:
+    """It was counted and stays so, once; when it has completed, the data is fresh."""
+    with playing() as player:
+        player.play(POLL, START, POLL, HALF, *[POLL] * 5)
+        player.milvus.rerun(O)
+        for _ in range(3):
+            assert player.look().outcomes()[O][:2] == (1, 1)
+        player.milvus.complete(O)
+        seen = player.look().outcomes()[O]
+        assert (seen.finished, seen.failed, seen.consecutive, seen.failure) == (1, 1, 0, None)
+        assert seen.last_success == round(NOON + 10 * 5.3, 2)
+
+
 def test_a_completed_job_that_is_listed_as_failed_later() -> None:
     """Milvus does not do so. The last word counts all the same, and the job stays one job."""
     with playing() as player:
         player.play(POLL, *GOOD)
         job = player.milvus.newest(O)
         assert job
-        job.state, job.reason = FAILED, WORKER
+        job.state, job.reason = pb.RefreshFailed, WORKER
         for _ in range(3):
             shown = player.look()
         seen = shown.outcomes()[O]
@@ -147,7 +161,7 @@ def test_a_record_that_changes_later(script: Sequence[Step]) -> None:
 CLOCKS = {
     "a success from two hours ahead, then three failures": (*GOOD, step("shift_milvus", 0.0), *BAD, *BAD, *BAD),
     "the same over restarts": (
-        *(*GOOD, step("shift_milvus", 0.0), *BAD, RESTART, *BAD, step("restart", 1.3, False, True), *BAD),
+        *(*GOOD, step("shift_milvus", 0.0), *BAD, RESTART, *BAD, KILL, *BAD),
         *(after(HOUR), *BAD, after(HOUR)),
     ),
     "the success ended before the first listing": (START, COMPLETE, POLL, step("shift_milvus", 0.0), *BAD, *BAD, *BAD),
@@ -173,7 +187,6 @@ HALF_WRITTEN_AHEAD = {
 }
 
 
-@pytest.mark.xfail(strict=True, reason="the start of a job listed as failed without an end is not capped")
 @pytest.mark.parametrize("ahead", [600.0, 23 * HOUR])
 @pytest.mark.parametrize("script", HALF_WRITTEN_AHEAD.values(), ids=HALF_WRITTEN_AHEAD)
 def test_a_half_written_failure_of_a_milvus_that_is_ahead(script: Sequence[Step], ahead: float) -> None:
@@ -185,6 +198,19 @@ def test_a_half_written_failure_of_a_milvus_that_is_ahead(script: Sequence[Step]
             assert page.ahead_of(player.watched.clock.wall()) == []
 
 
+@pytest.mark.xfail(
+    strict=True, reason="starts move with the capped ends, each by another difference, and the order is theirs"
+)
+def test_the_newest_job_of_a_milvus_that_is_ahead() -> None:
+    """A job of a second, and a longer one right after it, at an interval of 30 s: the longer one is the newest."""
+    with playing(ahead=600.0) as player:
+        player.play(POLL, START, step("wait", 1.0), COMPLETE, step("wait", 1.0), START)
+        running = player.look(28.0).newest()
+        player.play(step("wait", 28.0), step("fail", O, EMPTY))
+        ended = player.look(2.0).newest()
+        assert (ended[O][0], ended[O][1]) == (running[O][0], "RefreshFailed")
+
+
 def test_three_failures_after_a_success_from_two_hours_ahead() -> None:
     seen = play((POLL, *GOOD, step("shift_milvus", 0.0), *BAD, *BAD, *BAD), ahead=2 * HOUR).outcomes()[O]
     assert (seen.finished, seen.failed, seen.consecutive) == (4, 3, 3)
@@ -192,20 +218,22 @@ def test_three_failures_after_a_success_from_two_hours_ahead() -> None:
 
 
 LISTINGS = {
-    "a listing that lacks a job once": (*GOOD, step("hide", O, 8.0), POLL, POLL, POLL),
-    "the same after 23 h 40 min": (*BAD, after(23.5 * HOUR), step("hide", O, 8.0), POLL, POLL, step("hide", O, 8.0), POLL, POLL),
-    "the same over a restart": (*BAD, after(12 * HOUR), after(11.5 * HOUR), step("hide", O, 8.0), POLL, RESTART, POLL, POLL),
+    "a listing that lacks a job once": (*GOOD, GAP, POLL, POLL, POLL),
+    "the same after 23 h 40 min": (*BAD, after(23.5 * HOUR), GAP, POLL, POLL, GAP, POLL, POLL),
+    "the same over a restart": (*BAD, after(12 * HOUR), after(11.5 * HOUR), GAP, POLL, RESTART, POLL, POLL),
     "an empty listing": (*GOOD, *BAD, NO_JOBS, POLL, NO_JOBS, NO_JOBS, POLL),
     "missing for half a day": (*BAD, step("hide", O, 12 * HOUR), *[after(3 * HOUR)] * 5, POLL),
     "listed for two and a half days, lacked now and then": (
-        *BAD, *([after(11 * HOUR), step("hide", O, 8.0), POLL, POLL] * 6), RESTART, POLL,
+        *BAD, *([after(11 * HOUR), GAP, POLL, POLL] * 6), RESTART, POLL,
     ),
     "forgotten by Milvus": (*GOOD, *BAD, *[after(5 * HOUR)] * 6, *BAD, POLL),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("retention", [24 * HOUR, 60 * HOUR], ids=["a day", "longer than ours"])
-@pytest.mark.parametrize("ahead", [0.0, -50 * 60.0, -30 * HOUR, 23 * HOUR], ids=["right", "behind", "far behind", "ahead"])
+@pytest.mark.parametrize(
+    "ahead", [0.0, -50 * 60.0, -30 * HOUR, 23 * HOUR], ids=["right", "behind", "far behind", "ahead"]
+)
 @pytest.mark.parametrize("script", LISTINGS.values(), ids=LISTINGS)
 def test_a_job_is_counted_once_whatever_listings_lack(script: Sequence[Step], ahead: float, retention: float) -> None:
     play((POLL, *script), ahead=ahead, retention=retention)
@@ -219,7 +247,7 @@ RESTARTS = {
     "a first poll that fails": (START, step("fail", O, EMPTY), FAILED_POLL, POLL, POLL),
     "without the state file": (POLL, *BAD, step("restart", 1.3, True), POLL, *BAD),
     "with it, jobs end meanwhile": (POLL, START, POLL, step("fail", O, EMPTY), START, COMPLETE, RESTART, POLL, *BAD),
-    "killed": (POLL, *BAD, step("restart", 1.3, False, True), POLL, *BAD),
+    "killed": (POLL, *BAD, KILL, POLL, *BAD),
     "before the first good poll": (START, step("fail", O, EMPTY), FAILED_POLL, RESTART, POLL, POLL),
     "at a first listing with a half-written job": (START, HALF, POLL, POLL, *[POLL] * 5, WRITTEN, POLL),
     "half-written and a restart without the state file": (
@@ -252,8 +280,11 @@ def lives(draw: st.DrawFn) -> list[Step]:
     written = draw(st.sampled_from([step("complete", name), *[step("fail", name, draw(REASONS))] * 2]))
     polls = draw(st.lists(st.builds(after, SHORT), max_size=4))
     if draw(st.booleans()):
-        half = draw(st.sampled_from([*[step("half_fail", name)] * 5, step("half_fail", name, EMPTY)]))
-        ending = [half, *polls, *draw(st.sampled_from([[written], [written], [], [step("rerun", name)]]))]
+        ending = [
+            step("half_fail", name),
+            *polls,
+            *draw(st.sampled_from([[written], [written], [], [step("rerun", name)]])),
+        ]
     else:
         ending = [*polls[:1], written]
     return [step("start", name), *ending, *draw(st.sampled_from([[], [POLL], [POLL, POLL]]))]
@@ -275,7 +306,9 @@ ELSE = (
     one("shift_milvus", st.sampled_from([0.0, 600.0])),
 )
 EITHER = st.integers(0, 2 * len(ELSE)).flatmap(lambda n: ELSE[n] if n < len(ELSE) else lives())
-SCRIPTS = st.lists(EITHER, min_size=5, max_size=30).map(lambda parts: [POLL, *(line for part in parts for line in part)])
+SCRIPTS = st.lists(EITHER, min_size=5, max_size=30).map(
+    lambda parts: [POLL, *(line for part in parts for line in part)]
+)
 
 
 @settings(max_examples=100)

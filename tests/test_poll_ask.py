@@ -8,13 +8,16 @@ import pytest
 from builders import Clock, ScriptedMilvus
 
 from exporter import errors
+from exporter.milvus.records import Listed, job_ids
 from exporter.model import Collection
 from exporter.poll.ask import ByName, Deadline, list_by_name, rotated
 
+MUCH = 1 << 20
 
-def ask(milvus: ScriptedMilvus, names: list[str], seconds: float = 10.0) -> ByName:
+
+def ask(milvus: ScriptedMilvus, names: list[str], seconds: float = 10.0, most_bytes: int = MUCH) -> ByName:
     deadline = Deadline(milvus.clock, milvus.clock.monotonic() + seconds)
-    return asyncio.run(list_by_name(milvus, [Collection("default", name) for name in names], deadline))
+    return asyncio.run(list_by_name(milvus, [Collection("default", name) for name in names], deadline, most_bytes))
 
 
 @pytest.fixture
@@ -27,7 +30,7 @@ def test_what_can_be_listed_is_listed_and_the_rest_is_told_apart(milvus: Scripte
     milvus.create("broken")
     milvus.refuse_by_name["default", "broken"] = errors.ServerFault(code=5)
     found = ask(milvus, ["docs", "broken", "nobody"])
-    assert [r.job_id for r in found.listed[Collection("default", "docs")]] == [job_id]
+    assert job_ids(found.listed[Collection("default", "docs")]) == {job_id}
     assert found.failed == {Collection("default", "broken")}
     assert found.gone == {Collection("default", "nobody")}
 
@@ -82,6 +85,34 @@ def test_only_a_few_are_asked_at_once(milvus: ScriptedMilvus) -> None:
     assert most == 8
 
 
+class Large(ScriptedMilvus):
+    """Each answer by name is of a thousand bytes."""
+
+    under_way = held = most = 0
+
+    async def list_jobs(self, **call: object) -> Listed:  # type: ignore[override]
+        self.under_way += 1
+        self.most = max(self.most, self.under_way * 1000 + self.held)
+        await asyncio.sleep(0)
+        self.under_way -= 1
+        self.held += 1000
+        return Listed([b"x" * 1000], 1000)
+
+
+def test_what_is_held_at_a_time_is_bounded_however_many_answer_however_much(milvus: ScriptedMilvus) -> None:
+    """Three hundred answers of 30 MB were gigabytes."""
+    large = Large(milvus.clock)
+    found = ask(large, [f"c{n:06}" for n in range(50_000)], most_bytes=20_500)
+    assert (len(found.listed), found.asked, found.full) == (20, 20, True)
+    assert len(found.failed) == 50_000 - 20
+    assert large.most <= 22_000
+
+
+def test_what_fits_exactly_is_all_there(milvus: ScriptedMilvus) -> None:
+    found = ask(Large(milvus.clock), [f"c{n}" for n in range(20)], most_bytes=20_000)
+    assert (len(found.listed), found.failed, found.full) == (20, frozenset(), False)
+
+
 def test_a_fault_of_ours_leaves_no_call_behind(milvus: ScriptedMilvus) -> None:
     """Calls of a poll that has failed must not run on into the next one."""
     milvus.create("docs")
@@ -91,7 +122,7 @@ def test_a_fault_of_ours_leaves_no_call_behind(milvus: ScriptedMilvus) -> None:
         deadline = Deadline(milvus.clock, milvus.clock.monotonic() + 10)
         names = [Collection("default", f"c{n}") for n in range(30)]
         with pytest.raises(ZeroDivisionError):
-            await list_by_name(milvus, names, deadline)
+            await list_by_name(milvus, names, deadline, MUCH)
         return asyncio.all_tasks() - {asyncio.current_task()}  # type: ignore[arg-type]
 
     assert asyncio.run(scenario()) == set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 
 import pytest
@@ -384,3 +385,45 @@ def test_a_broken_off_partial_poll_loses_nothing(milvus: ScriptedMilvus, watchin
     watch.poll()
     assert watch.finished("docs") == 1
     assert milvus.jobs[number][0].state == pb.RefreshCompleted
+
+
+def test_listings_by_name_hold_no_more_than_one_listing_of_everything(
+    milvus: ScriptedMilvus, watching: Watching, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What does not fit waits for the next poll, is counted and is said once."""
+    caplog.set_level(logging.INFO, "exporter.poll")
+    places = [milvus.create(f"c{number}", source=f"s3://lake/{'x' * 400}") for number in range(6)]
+    for place in places:
+        milvus.refreshed(place)
+    watch = watching(milvus={"max_response_bytes": "1KiB"})
+    watch.poll()
+    milvus.refuse_whole = BROKEN
+    unlisted = []
+    for _ in range(3):
+        watch.poll()
+        unlisted.append({c.name for c in watch.snapshot.unlisted})
+    assert [len(names) for names in unlisted] == [4, 4, 4]
+    assert not set.intersection(*unlisted), "each has its turn"
+    assert watch.account.up
+    assert watch.account.errors["response_too_large"] == 3
+    assert len([line for line in caplog.messages if "partial" in line]) == 1
+
+
+def test_a_job_that_ends_while_collections_are_listed_by_name_keeps_its_end(
+    milvus: ScriptedMilvus, watching: Watching
+) -> None:
+    """No end is later than when we saw it, and that is when the listings had come, not when the poll began."""
+    docs = milvus.create("docs")
+    watch = watching()
+    watch.poll()
+    number = milvus.submit(docs)
+    milvus.refuse_whole = BROKEN
+
+    def end(call: tuple[str, ...]) -> None:
+        if call == ("list_jobs", "default", "docs"):
+            milvus.clock.turn(5)
+            milvus.complete(number)
+
+    milvus.on_call = end
+    watch.poll()
+    assert watch.outcome("docs").last_success == milvus.clock.wall()  # type: ignore[union-attr]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import random
 import resource
@@ -36,6 +37,7 @@ from exporter.ledger import (
     outcome_rows,
     read_state,
 )
+from exporter.ledger.records import sealed
 from exporter.model import Collection, FailureClass, Job
 
 PLACE = Collection("sales", "docs", 7)
@@ -360,6 +362,24 @@ def test_history_is_bounded_in_size(opened: StateFile, path: Path, monkeypatch: 
     state.save(memory, 2 * DAY)
     state.close()
     assert rows(path, "SELECT job_id FROM ended ORDER BY 1") == [(id_,) for id_ in range(6, 11)]
+
+
+def test_history_of_another_milvus_takes_no_room_from_that_of_this_one(
+    opened: StateFile, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("exporter.ledger.state.MOST_HISTORY", 5)
+    memory = remembering(5)
+    opened.save(memory, 2 * DAY)
+    memory.ended.clear()
+    opened.save(memory, 2 * DAY)
+    memory.begin_again(0.0)
+    opened.save(memory, 2 * DAY)
+    memory.databases["sales"] = DatabaseTotals()
+    end(memory, 11)
+    opened.save(memory, 2 * DAY)
+    memory.ended.clear()
+    opened.save(memory, 2 * DAY)
+    assert rows(path, "SELECT job_id FROM ended") == [(11,)]
 
 
 def test_everything_that_is_remembered_comes_back_equal(path: Path) -> None:
@@ -1247,3 +1267,66 @@ def test_texts_cleaned_by_the_same_rules_are_not_read_again(path: Path) -> None:
     again = StateFile(path, 30 * DAY, Rules("strict", refuse))
     again.open(NOON + HOUR)
     again.close()
+
+
+def test_what_other_rules_have_let_in_meanwhile_is_cleaned_too(path: Path) -> None:
+    """Settings read again change the rules while the file is open; the next start can have the first ones again."""
+    state = StateFile(path, 30 * DAY, STRICT)
+    state.open(2 * DAY)
+    memory = remembering(3)
+    state.rules = AS_IS
+    state.save(memory, 2 * DAY)
+    memory.ended.clear()
+    state.save(memory, 2 * DAY)
+    state.close()
+    again = StateFile(path, 30 * DAY, STRICT)
+    again.open(2 * DAY)
+    again.close()
+    assert {source for (source,) in rows(path, "SELECT source FROM ended")} == {"***"}
+
+
+def set_rows(connection: sqlite3.Connection, numbers: str) -> None:
+    """Say how many rows the tables have."""
+    connection.execute("UPDATE memory SET value = ?, seal = ? WHERE key = 'rows'", sealed(("rows", numbers))[1:])
+
+
+def test_failures_that_an_older_file_knows_one_by_one_are_not_counted_twice(path: Path) -> None:
+    """A row of failures longer than the newest 256: the others are a number there, and known by id all the same."""
+    first_version(path)
+    failures = [(1_000 + number, NOON - 50 + number / 10) for number in range(300)]
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        for id_, stop in failures:
+            row = (id_, *PLACE, "docs", "RefreshFailed", 0.5, "s3://lake/docs", stop - 1, stop, "timeout", "timeout", 1)
+            connection.execute(f"INSERT INTO ended VALUES ({'?, ' * 14}?)", (*sealed(row), 1))
+        [(text,)] = connection.execute("SELECT body FROM outcomes WHERE collection = 'docs'").fetchall()
+        body = json.loads(text)
+        moments = [*body["recent"], *([stop, id_] for id_, stop in failures)]
+        body |= {"recent": moments[-256:], "older": len(moments) - 256, "last_failed": moments[-1]}
+        text = json.dumps(body)
+        seal = sealed((*PLACE, text))[-1]
+        connection.execute("UPDATE outcomes SET body = ?, seal = ? WHERE collection = 'docs'", (text, seal))
+        connection.execute("UPDATE ended SET known = 0 WHERE job_id = 3")
+        set_rows(connection, "[2, 1, 302]")
+    state = StateFile(path, 30 * DAY, AS_IS)
+    state.open(NOON + HOUR)
+    memory = state.load(0.0)
+    state.close()
+    assert memory.outcomes[PLACE].consecutive_failures == 301
+    memory.outcomes[PLACE].rebuild(known for known in memory.ended.values() if known.collection == PLACE)
+    assert memory.outcomes[PLACE].consecutive_failures == 301
+
+
+def test_jobs_of_a_collection_that_an_older_file_has_forgotten_stay_out_of_its_outcomes(path: Path) -> None:
+    first_version(path)
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("DELETE FROM outcomes WHERE collection = 'images'")
+        set_rows(connection, "[1, 1, 3]")
+    state = StateFile(path, 30 * DAY, AS_IS)
+    state.open(NOON + HOUR)
+    memory = state.load(0.0)
+    state.close()
+    assert {id_: known.stage for id_, known in memory.ended.items()} == {
+        3: Stage.COUNTED,
+        4: Stage.COUNTED,
+        5: Stage.DROPPED,
+    }

@@ -175,3 +175,135 @@ def test_a_memory_of_another_address_is_not_shown_before_its_milvus_is_known(
         assert after.outcome("docs") is None
     with Watch(milvus, state=path, milvus=HERE) as after:
         assert after.outcome("docs") is not None
+
+
+def test_a_younger_milvus_at_another_address_is_another_one(
+    milvus: ScriptedMilvus, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its jobs ended after ours, and none of its collections is ours: what it shows itself proves nothing."""
+    docs = milvus.create("docs")
+    with Watch(milvus, state=path, milvus=HERE) as before:
+        before.poll()
+        milvus.refreshed(docs)
+        before.poll(2)
+    other = another_one(milvus.clock)
+    other.refreshed(other.create("docs"))
+    with Watch(other, state=path, milvus=ELSEWHERE) as after:
+        after.poll(2)
+        assert after.finished("docs") == 0
+    assert said(caplog) == 1
+
+
+def test_jobs_met_by_name_first_do_not_make_the_others_foreign(
+    milvus: ScriptedMilvus, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """While nobody watched, one job ended after another; a listing by name brings the later one alone."""
+    docs, images = milvus.create("docs"), milvus.create("images")
+    with Watch(milvus, state=path, milvus=HERE) as before:
+        before.poll()
+        running = milvus.submit(docs)
+        milvus.run(running)
+        before.poll(2)
+    milvus.clock.turn(60)
+    milvus.refreshed(images)
+    milvus.clock.turn(60)
+    milvus.complete(running)
+    with Watch(milvus, state=path, milvus=HERE) as after:
+        milvus.refuse_whole = errors.ServerFault(code=5)
+        milvus.refuse_by_name["default", "images"] = errors.ServerFault(code=5)
+        after.poll()
+        milvus.refuse_whole = None
+        after.poll(2)
+        assert (after.finished("docs"), after.finished("images")) == (1, 1)
+    assert said(caplog) == 0
+
+
+def test_a_listing_by_name_without_a_job_does_not_make_a_milvus_another_one(
+    milvus: ScriptedMilvus, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its collections are known by id."""
+    docs = milvus.create("docs")
+    with Watch(milvus, state=path, milvus=HERE) as before:
+        before.poll()
+        number = milvus.refreshed(docs)
+        before.poll(2)
+    milvus.clock.turn(3 * DAY)
+    milvus.forget(number)
+    with Watch(milvus, state=path, milvus=ELSEWHERE) as after:
+        milvus.refuse_whole = errors.ServerFault(code=5)
+        after.poll(2)
+        milvus.refuse_whole = None
+        after.poll(2)
+        assert after.finished("docs") == 1
+    assert said(caplog) == 0
+
+
+def test_a_milvus_once_known_by_name_stays_known(
+    milvus: ScriptedMilvus, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Without an inventory: the second listing by name reaches a collection without jobs alone."""
+    docs, images = milvus.create("docs"), milvus.create("images")
+    with Watch(milvus, state=path, milvus=HERE, inventory=False) as before:
+        before.poll()
+        number = milvus.refreshed(images)
+        milvus.refreshed(docs)
+        before.poll(2)
+    milvus.forget(number)
+    with Watch(milvus, state=path, milvus=ELSEWHERE, inventory=False) as after:
+        milvus.refuse_whole = errors.ServerFault(code=5)
+        after.poll()
+        milvus.refuse_by_name["", "docs"] = errors.ServerFault(code=5)
+        after.poll()
+        milvus.refuse_whole = None
+        after.poll(2)
+        assert after.finished("docs", "") == 1
+    assert said(caplog) == 0
+
+
+def test_another_milvus_met_by_name_first_is_another_one(
+    milvus: ScriptedMilvus, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What the listing by name has brought is no proof that the memory knew it, and all of it is shown."""
+    docs = milvus.create("docs")
+    with Watch(milvus, state=path, milvus=HERE) as before:
+        before.poll()
+        milvus.refreshed(docs)
+        before.poll(2)
+    other = another_one(milvus.clock)
+    theirs, more = other.create("docs"), other.create("images")
+    other.clock.turn(-HOUR)
+    other.refreshed(theirs)
+    other.refreshed(more)
+    other.clock.turn(HOUR)
+    with Watch(other, state=path, milvus=HERE) as after:
+        other.refuse_whole = errors.ServerFault(code=5)
+        after.poll()
+        other.refuse_whole = None
+        after.poll(2)
+        assert (after.finished("docs"), after.finished("images")) == (0, 0)
+        assert (after.listed("docs"), after.listed("images")) == (1, 1)
+        other.forget(*other.jobs)
+        other.refreshed(theirs)
+        after.poll()
+        assert after.finished("docs") == 1
+    assert said(caplog) == 1
+
+
+def test_an_end_by_a_clock_of_ours_that_was_wrong_does_not_make_a_milvus_another_one(
+    milvus: ScriptedMilvus, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    docs = milvus.create("docs")
+    milvus.clock.step_wall(300 * DAY)
+    with Watch(milvus, state=path, milvus=HERE) as before:
+        before.poll()
+        number = milvus.refreshed(docs)
+        milvus.jobs[number][0].end_time = 0
+        before.poll(2)
+    milvus.clock.step_wall(-300 * DAY)
+    milvus.clock.turn(2 * DAY)
+    milvus.forget(number)
+    milvus.refreshed(docs)
+    with Watch(milvus, state=path, milvus=HERE) as after:
+        after.poll(2)
+        assert after.finished("docs") == 2
+    assert said(caplog) == 0

@@ -12,7 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
 
-from dashboards import detail, frame, overview  # noqa: E402 - the two lines above say where it is
+from dashboards import detail, exporter, frame, overview  # noqa: E402 - the two lines above say where it is
 
 FOLDER = ROOT / "deploy" / "grafana"
 
@@ -30,6 +30,7 @@ def main(arguments: list[str]) -> int:
     )
     asked = parser.parse_args(arguments)
     made = {f"{each.UID}.json": each.text(asked.runbooks, asked.exporter) for each in (overview, detail)}
+    made[f"{exporter.UID}.json"] = exporter.text()
     late = [name for name, text in made.items() if _read(asked.folder / name) != text]
     if asked.check:
         for name in late:

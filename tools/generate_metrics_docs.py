@@ -169,6 +169,8 @@ values. They are repaired and counted once per job id: [milvus.md, "Impossible v
 PROBLEM_TEXTS = {
     Problem.MISSING_JOB_ID: "job id 0",
     Problem.NAME_TOO_LONG: f"a collection name of more than {LONGEST} characters",
+    Problem.TEXT_NOT_UTF8: "bytes that are no UTF-8 in a name, a source or a reason",
+    Problem.UNDECODABLE: "a record that cannot be decoded at all",
     Problem.DUPLICATE_JOB_ID: "the same id twice in one listing",
     Problem.UNKNOWN_STATE: "a state that this exporter does not know",
     Problem.PROGRESS_OUT_OF_RANGE: "progress below 0 or above 100",

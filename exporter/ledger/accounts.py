@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from exporter.ledger.memory import Memory
 from exporter.ledger.outcomes import DatabaseTotals, Ended, Outcomes, Stage
-from exporter.model import Collection
+from exporter.model import Collection, State
 
 
 class Accounts:
@@ -56,20 +56,21 @@ class Accounts:
             outcomes[collection].rebuild(known)
         self.dirty.update(jobs)
 
-    def move(self, ended: Ended, to: Collection) -> None:
+    def move(self, ended: Ended, to: Collection) -> Ended:
         """Move one ended job to another collection, with what it counts for; the facts are rebuilt later."""
         # What was dropped with its collection counts again, since it was another one's.
-        moved = ended._replace(collection=to, stage=Stage.COUNTED if ended.stage is Stage.DROPPED else ended.stage)
-        self._memory.ended[ended.job.job_id] = moved
+        stage = _before_the_drop(ended) if ended.stage is Stage.DROPPED else ended.stage
+        moved = self._memory.ended[ended.job.job_id] = ended._replace(collection=to, stage=stage)
         outcomes = self.of(to)
         if ended.stage is Stage.HALF_WRITTEN:
-            return
+            return moved
         self.count(ended, -1)
         self.count(moved)
         outcomes.count(moved)
         outcomes.seen = max(outcomes.seen, moved.end)
         if ended.in_outcomes and (former := self._memory.outcomes.get(ended.collection)) is not None:
             former.count(ended, -1)
+        return moved
 
     def settle(self, moves: Mapping[Collection, set[Collection]], present: set[Collection]) -> None:
         """Finish moves of jobs, given as takers by former collection. ``present`` are the former ones that stay."""
@@ -123,3 +124,8 @@ class Accounts:
     def _drop_empty_database(self, database: str) -> None:
         if not any(collection.database == database for collection in self._memory.outcomes):
             self._memory.databases.pop(database, None)
+
+
+def _before_the_drop(ended: Ended) -> Stage:
+    waits = ended.job.state is State.FAILED and ended.classed is None
+    return Stage.UNCLASSIFIED if waits else Stage.COUNTED

@@ -10,8 +10,8 @@ from exporter.ledger.board import Board
 from exporter.ledger.memory import Memory
 from exporter.ledger.missing import Missing
 from exporter.ledger.outcomes import Ended, Outcomes, Running, Stage
-from exporter.ledger.stamps import dated
-from exporter.ledger.unwritten import Unwritten
+from exporter.ledger.stamps import Sight, dated
+from exporter.ledger.unwritten import Unwritten, final
 from exporter.model import Collection, FailureClass, Job, Problem, State
 
 Placed = tuple[Job, Collection]
@@ -40,6 +40,7 @@ class Ledger:
         self._accounts = Accounts(memory, counts)
         self._unwritten = Unwritten(memory)
         self._missing = Missing(memory, retention)
+        self._sight = Sight()
         self._rewritten: set[Collection] = set()
         """Collections with a job of which Milvus now says something else than what was taken."""
         self._counted: list[Ended] = []
@@ -75,19 +76,20 @@ class Ledger:
         )
         memory.baseline_done = True
         memory.covered.clear()
-        for job_id in self._missing.overdue(self.board, now):
-            self._forget(job_id)
+        self._missing.meet(self.board, now)
+        self._forget_overdue(now)
         return counted
 
     def observe_part(
         self, collection: Collection, changed: Iterable[Placed], gone: Iterable[int], now: float
     ) -> tuple[Ended, ...]:
-        """Take the listing of one collection. A partial listing forgets nothing."""
+        """Take the listing of one collection."""
         memory = self.memory
         known = memory.baseline_done or collection in memory.covered
         counted = self._observe(changed, gone, now, counts=lambda _: known, covers=lambda c: c == collection)
         if not memory.baseline_done:
             memory.covered.add(collection)
+        self._forget_overdue(now)
         return counted
 
     def move_jobs(self, moved: Mapping[int, Collection]) -> None:
@@ -100,7 +102,8 @@ class Ledger:
                 self.memory.running[job_id] = running._replace(collection=to)
             if ended is not None and ended.collection != to:
                 former = ended.collection
-                self._accounts.move(ended, to)
+                if self._accounts.move(ended, to).stage is Stage.UNCLASSIFIED:
+                    self._unwritten.add(job_id)
             if former is not None and former != to:
                 takers.setdefault(former, set()).add(to)
         if takers:
@@ -122,7 +125,10 @@ class Ledger:
 
     def forget_collections(self, collections: Iterable[Collection]) -> None:
         """Forget the outcomes of collections; their listed jobs stay for as long as Milvus lists them."""
+        collections = tuple(collections)
         self._accounts.forget(collections)
+        # An id never comes back. A name may, and has had its baseline.
+        self.memory.covered.difference_update(c for c in collections if c.collection_id)
 
     def take_forgotten(self) -> frozenset[int]:
         """Return the job ids forgotten since the last call."""
@@ -169,8 +175,8 @@ class Ledger:
         for job_id in gone:
             self.board.remove(job_id)
             self._missing.add(job_id, now)
-        listed = list(changed)
-        placed = [(dated(job, self.memory, now), collection) for job, collection in listed]
+        listed, sight = list(changed), self._sight.at(now)
+        placed = [(dated(job, self.memory, now, sight), collection) for job, collection in listed]
         undated = {job.job_id for job, _ in listed if job.state.ended and job.end is None}
         fresh = [*self._arrive(placed, undated, now, counts), *self._unwritten.given_up(now, covers)]
         for ended in sorted(fresh, key=lambda ended: ended.moment):
@@ -224,14 +230,15 @@ class Ledger:
             self._unwritten.add(job.job_id)
             return None
         self._unwritten.remove(job.job_id)
-        return known._replace(job=job, seen=now, stage=Stage.COUNTED)
+        return known._replace(job=job, seen=self._sight.at(now), stage=Stage.COUNTED)
 
     def _rewrite(self, known: Ended, job: Job, now: float) -> None:
         """Take over what Milvus has written of a job that has been taken already. No counter goes back."""
         if job == known.job:
             return
         dates = known.undated and job.end != known.end
-        known = known._replace(job=job, seen=now if dates else known.seen, undated=known.undated and not dates)
+        seen = self._sight.at(now) if dates else known.seen
+        known = known._replace(job=job, seen=seen, undated=known.undated and not dates)
         self.memory.ended[job.job_id] = known
         self._rewritten.add(known.collection)
         if known.stage is Stage.UNCLASSIFIED:
@@ -261,6 +268,20 @@ class Ledger:
         self._accounts.count(ended)
         if ended.counted:
             self._counted.append(ended)
+
+    def _forget_overdue(self, now: float) -> None:
+        for job_id in self._missing.overdue(now):
+            self._finish(job_id)
+            self._forget(job_id)
+
+    def _finish(self, job_id: int) -> None:
+        """Count a job in full that still waits for a listing of its collection."""
+        ended = self.memory.ended.get(job_id)
+        if ended is not None and ended.stage is Stage.HALF_WRITTEN:
+            self._enter(final(ended))
+            ended = self.memory.ended[job_id]
+        if ended is not None and ended.stage is Stage.UNCLASSIFIED:
+            self._classify(ended, FailureClass.UNKNOWN)
 
     def _forget(self, job_id: int) -> None:
         """Forget an id, and keep what it has brought."""

@@ -266,11 +266,16 @@ class DatabaseTotals:
     shown: bool = False
 
     def add(self, ended: Ended, sign: int = 1) -> None:
-        """Count one job; with ``sign`` -1 take it back, for one that turns out to be another database's."""
+        """Count one job; with ``sign`` -1 take it back, for one that turns out to be another database's.
+
+        What is not there cannot be taken back: the counters may have begun anew since, or the run time been corrected.
+        """
         if not ended.counted:
             return
         if ended.classed is not None:
-            self.failed_by_class[ended.classed] += sign
+            self.failed_by_class[ended.classed] = max(0, self.failed_by_class[ended.classed] + sign)
         elif ended.completed and ended.duration is not None:
-            self.buckets[bisect_left(DURATION_BUCKETS, ended.duration)] += sign
-            self.duration_sum += sign * ended.duration
+            bucket = bisect_left(DURATION_BUCKETS, ended.duration)
+            if self.buckets[bucket] + sign >= 0:
+                self.buckets[bucket] += sign
+                self.duration_sum = max(0.0, self.duration_sum + sign * ended.duration)

@@ -19,7 +19,7 @@ from exporter.ledger.database import connect, look_at_state, name_of, probe, req
 from exporter.ledger.kept import MOST_HISTORY, Kept, history_rows, prune, write
 from exporter.ledger.locks import claim, lock_beside, lock_path
 from exporter.ledger.memory import Memory
-from exporter.ledger.upgrade import Rules
+from exporter.ledger.upgrade import MIXED, Rules, say_mixed
 
 log = logging.getLogger("exporter.state")
 
@@ -56,6 +56,8 @@ class StateFile:
     _kept: Kept = field(default_factory=Kept)
     _old: int = 0
     """Jobs in the file that are kept for reading alone."""
+    _cleaned_by: str = ""
+    """The name of the rules that the file says its texts have been cleaned by."""
     _connection: sqlite3.Connection | None = None
     _lock: IO[bytes] | None = None
     _claim: IO[bytes] | None = None
@@ -115,7 +117,8 @@ class StateFile:
             with connection:
                 connection.execute("BEGIN IMMEDIATE")
                 write(connection, changes)
-                old = self._old + len(changes.ended_gone)
+                cleaned_by = self._say_by_whom_cleaned(connection)
+                old = (0 if changes.begin_again else self._old) + len(changes.ended_gone)
                 old -= prune(connection, now - self.history, old - MOST_HISTORY)
         except (StateUnusable, sqlite3.Error, OSError) as error:
             # Whatever state the connection is in, the next save has a new one.
@@ -124,7 +127,7 @@ class StateFile:
             self.account = replace(self.account, ok=False, errors=self.account.errors + 1)
             raise self.trouble from None
         self._kept.take(changes)
-        self._old = old
+        self._old, self._cleaned_by = old, cleaned_by
         self.trouble = None
         self.account = StateAccount(ok=True, last_write=now, errors=self.account.errors)
 
@@ -136,6 +139,13 @@ class StateFile:
             if held is not None:
                 held.close()
         self._claim = self._lock = None
+
+    def _say_by_whom_cleaned(self, connection: sqlite3.Connection) -> str:
+        """Note it where other rules have come in since the file was opened, by settings read again."""
+        if self._cleaned_by in (self.rules.name, MIXED):
+            return self._cleaned_by
+        say_mixed(connection)
+        return MIXED
 
     def _refuse(self, why: StateUnusable) -> None:
         self.close()
@@ -179,7 +189,7 @@ class StateFile:
             self._connection = connect(self.path)
             self._require_fit(self._connection)
             self._name, memory = take(self._connection, self.rules, now)
-            self._old = history_rows(self._connection)
+            self._old, self._cleaned_by = history_rows(self._connection), self.rules.name
             self._inode = _inode(self.path)
         except (StateUnusable, OSError, sqlite3.Error, ValueError, LookupError, TypeError, AttributeError) as error:
             self._disconnect()

@@ -38,8 +38,7 @@ class Unwritten:
         """
         for ended, waited in self._waiting(Stage.HALF_WRITTEN, now):
             if waited >= FINAL_AFTER_SECONDS and covers(ended.collection):
-                job = ended.job._replace(end=ended.seen, half_written=False)
-                yield ended._replace(job=job, stage=Stage.UNCLASSIFIED)
+                yield final(ended)
 
     def unclassified(self, now: float, covers: Callable[[Collection], bool]) -> Iterator[Ended]:
         """Yield counted jobs whose reason has not come in time."""
@@ -54,3 +53,8 @@ class Unwritten:
                 # A clock that has been set back must not make anybody wait for it to come round again.
                 waited = now - ended.seen
                 yield ended, waited if waited >= 0 else CLASS_AFTER_SECONDS
+
+
+def final(ended: Ended) -> Ended:
+    """Return a half-written job as ended when we first saw it so."""
+    return ended._replace(job=ended.job._replace(end=ended.seen, half_written=False), stage=Stage.UNCLASSIFIED)

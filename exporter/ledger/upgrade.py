@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from exporter.ledger.outcomes import Stage
+from exporter.ledger.outcomes import NEVER, Stage
 from exporter.ledger.records import (
     ENDED_COLUMNS,
     Row,
@@ -22,6 +22,8 @@ from exporter.ledger.records import (
 from exporter.model import Job
 
 VERSION: Final = 2
+MIXED: Final = "several"
+"""In place of a name of rules: of texts that several have cleaned."""
 _SLICE: Final = 5_000
 """Rows read in one go: a file can hold a million."""
 _INSERT: Final = (
@@ -89,6 +91,11 @@ def upgrade(connection: sqlite3.Connection, version: int, rules: Rules, now: flo
         connection.execute("INSERT OR REPLACE INTO memory VALUES (?, ?, ?)", sealed(("texts", rules.name)))
 
 
+def say_mixed(connection: sqlite3.Connection) -> None:
+    """Note that texts have been cleaned by more than one set of rules: whoever opens the file next cleans all."""
+    connection.execute("INSERT OR REPLACE INTO memory VALUES (?, ?, ?)", sealed(("texts", MIXED)))
+
+
 def _run(connection: sqlite3.Connection, script: str) -> None:
     for statement in script.split(";"):
         connection.execute(statement)
@@ -96,15 +103,19 @@ def _run(connection: sqlite3.Connection, script: str) -> None:
 
 def _second(connection: sqlite3.Connection, now: float) -> None:
     """Version 2 knows when the end of each job was seen, how far it was counted, and what no known job tells."""
-    known: dict[Row, set[tuple[float, int]]] = {}
+    outcomes = _outcomes(connection)
+    remembered = {row[:3] for row in outcomes}
+    known: dict[Row, dict[tuple[float, int], bool]] = {}
     for columns, is_known in _ended(connection, _ENDED_COLUMNS_1):
-        row = _second_row(columns, now)
+        place = columns[1:4]
+        # Version 1 forgot the outcomes of a collection and did not say so of its jobs.
+        row = _second_row(columns, now, Stage.COUNTED if place in remembered else Stage.DROPPED)
         if is_known:
-            known.setdefault(columns[1:4], set()).add((columns[9], columns[0]))
+            known.setdefault(place, {})[columns[9], columns[0]] = ended_from_row(row).failure
         connection.execute(_INSERT, (*sealed(row), is_known))
-    for *place, text in _outcomes(connection):
-        body = json.dumps(_second_body(json.loads(text), known.get(tuple(place), set()), now))
-        connection.execute("INSERT OR REPLACE INTO outcomes VALUES (?, ?, ?, ?, ?)", sealed((*place, body)))
+    for *where, text in outcomes:
+        body = json.dumps(_second_body(json.loads(text), known.get(tuple(where), {}), now))
+        connection.execute("INSERT OR REPLACE INTO outcomes VALUES (?, ?, ?, ?, ?)", sealed((*where, body)))
     header = dict(connection.execute("SELECT key, value FROM memory").fetchall())
     if "since" in header:
         header.update(milvus="", generation="0", rows=json.dumps([*json.loads(header["rows"]), 0]))
@@ -113,18 +124,21 @@ def _second(connection: sqlite3.Connection, now: float) -> None:
         connection.executemany("INSERT INTO memory VALUES (?, ?, ?)", map(sealed, header.items()))
 
 
-def _second_row(columns: Row, now: float) -> Row:
+def _second_row(columns: Row, now: float, stage: Stage = Stage.COUNTED) -> Row:
     """Return the columns of version 2 for one job; no end can have been seen later than now."""
     *before, start, stop, failure_class, reason, counted = columns
     end = min(stop, now)
     start = None if start is None else start - (stop - end)
     failed = columns[5] == "RefreshFailed"
     classed = failure_class if failed and counted else None
-    return (*before, start, end, failure_class, reason, counted, end, int(Stage.COUNTED), 0, classed, None)
+    return (*before, start, end, failure_class, reason, counted, end, int(stage), 0, classed, None)
 
 
-def _second_body(body: dict[str, Any], known: set[tuple[float, int]], now: float) -> dict[str, Any]:
-    """Return the outcomes of version 2 for those of one collection, ``known`` being its jobs that are known by id."""
+def _second_body(body: dict[str, Any], known: dict[tuple[float, int], bool], now: float) -> dict[str, Any]:
+    """Return the outcomes of version 2 for those of one collection.
+
+    ``known`` are its jobs that are known by id, by their moments, and whether each is a failure.
+    """
     facts = {name: body[name] for name in ("last_live", "last_completed", "last_failed", "last_duration", "measured")}
     facts |= {"trouble": body["trouble"], "recent": body["recent"], "older": body["older"]}
     if facts["trouble"]:
@@ -139,6 +153,11 @@ def _second_body(body: dict[str, Any], known: set[tuple[float, int]], now: float
         forgotten["last_duration"] = None
     facts["recent"] = [[min(end, now), job_id] for end, job_id in body["recent"]]
     forgotten["recent"] = [[min(end, now), id_] for end, id_ in body["recent"] if (end, id_) not in known]
+    # Failures that are counted alone are older than those in the row; some of them may be known all the same.
+    row = {tuple(moment) for moment in body["recent"]}
+    live = tuple(body["last_live"] or NEVER)
+    both = sum(failure and moment > live and moment not in row for moment, failure in known.items())
+    forgotten["older"] = max(0, body["older"] - both)
     if facts["trouble"] and (body["trouble"][9], body["trouble"][0]) in known:
         forgotten["trouble"] = None
     rest = {name: body[name] for name in ("finished", "failed", "last_failed_counted", "shown", "seen")}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import os
 import stat
@@ -22,8 +23,7 @@ if TYPE_CHECKING:
     from exporter.config import Settings
 
 _MAX_BACKOFF_MS: Final = 10_000
-_KEEPALIVE_MS: Final = 10_000  # Milvus allows pings every 5 s, also without a call (docs/milvus.md, "Connecting")
-_KEEPALIVE_TIMEOUT_MS: Final = 5_000
+_IDLE_MS: Final = 60_000  # what sits in between forgets connections: nginx after 60 s, load balancers of clouds later
 _MAX_SECRET_BYTES: Final = 64 * 1024
 _MAX_PEM_BYTES: Final = 4 * 1024 * 1024  # a distribution's bundle of authorities has a quarter of a million
 _PEM_MARK: Final = b"-----BEGIN "
@@ -132,6 +132,8 @@ class _Open:
     channel: grpc.aio.Channel
     material: Material
     calls: int = field(default=0)
+    heard: float = field(default=0.0)
+    """When the last answer, be it a refusal, came over it, by the loop's clock."""
     methods: dict[str, grpc.aio.UnaryUnaryMultiCallable] = field(default_factory=dict)
     """What calls a method, by its path: made once, since an inventory makes hundreds of calls."""
 
@@ -167,6 +169,7 @@ class Channel:
         """
         lent = self._lend()
         lent.calls += 1
+        began = asyncio.get_running_loop().time()
         try:
             if self._retired:
                 await self._close_idle()
@@ -174,15 +177,28 @@ class Channel:
                 request, timeout=max(timeout, 0.001), metadata=metadata, wait_for_ready=False
             )
         except grpc.aio.AioRpcError as error:
-            failure = from_grpc(error.code(), error.details() or "")
-            if isinstance(failure, errors.Unreachable | errors.TLSFailed):
-                self._give_up(lent)
-            raise failure from None
+            code, details = error.code(), error.details() or ""
+        else:
+            lent.heard = asyncio.get_running_loop().time()
+            return answer
         finally:
             lent.calls -= 1
             if self._retired:
                 await self._close_idle()
-        return answer
+        # Not with gRPC's error as its context: that holds the call, and with it the socket, until garbage is collected.
+        raise await self._failed(lent, from_grpc(code, details), began)
+
+    async def _failed(self, lent: _Open, failure: errors.MilvusError, began: float) -> errors.MilvusError:
+        """Give up a channel that has failed in a way from which it might not recover. Returns the failure."""
+        if isinstance(failure, errors.DeadlineExceeded):
+            self._give_up_if_silent(lent, began)
+        elif isinstance(failure, errors.Unreachable | errors.TLSFailed):
+            self._give_up_if_broken(lent)
+        else:
+            lent.heard = asyncio.get_running_loop().time()
+        if self._retired:
+            await self._close_idle()
+        return failure
 
     def _lend(self) -> _Open:
         """Return the channel for one call: a new one where the TLS files have changed."""
@@ -200,12 +216,21 @@ class Channel:
         for each in channels:
             await each.channel.close()
 
-    def _give_up(self, lent: _Open) -> None:
+    def _give_up_if_broken(self, lent: _Open) -> None:
         """Begin anew with the next call where this channel could not connect.
 
         gRPC resolves a name that has failed again only after a wait of its own, which grows to two minutes.
         """
-        if lent is self._current and lent.channel.get_state() is grpc.ChannelConnectivity.TRANSIENT_FAILURE:
+        if lent.channel.get_state() is grpc.ChannelConnectivity.TRANSIENT_FAILURE:
+            self._give_up(lent)
+
+    def _give_up_if_silent(self, lent: _Open, since: float) -> None:
+        """Begin anew with the next call where nothing was heard during this one: no ping tells a dead connection."""
+        if lent.heard < since:
+            self._give_up(lent)
+
+    def _give_up(self, lent: _Open) -> None:
+        if lent is self._current:
             self._retired.add(lent)
             self._current = None
 
@@ -234,10 +259,9 @@ class Channel:
     def _options(self) -> list[tuple[str, int | str]]:
         options: list[tuple[str, int | str]] = [
             ("grpc.max_receive_message_length", self._max_bytes),
-            ("grpc.keepalive_time_ms", _KEEPALIVE_MS),
-            ("grpc.keepalive_timeout_ms", _KEEPALIVE_TIMEOUT_MS),
-            ("grpc.keepalive_permit_without_calls", 1),
-            ("grpc.http2.max_pings_without_data", 0),
+            # No pings: a server with gRPC's own policy hangs up after the third within five minutes. A connection that
+            # nobody uses is closed instead, before somebody in between drops it without a word.
+            ("grpc.client_idle_timeout_ms", _IDLE_MS),
             # The next tick is the retry: gRPC must have tried again by then.
             ("grpc.initial_reconnect_backoff_ms", min(1000, self._backoff_ms)),
             # A back-off by its name; by its effect the time to connect in. A call's own deadline must come first.

@@ -12,9 +12,12 @@ from google.protobuf.message import DecodeError, Message
 
 from exporter import __version__, errors
 from exporter.milvus.channel import Channel, Credentials
+from exporter.milvus.handshake import handshake
+from exporter.milvus.lenient import repaired
 from exporter.milvus.names import WholeNames
 from exporter.milvus.pb import milvus_refresh_pb2 as pb
 from exporter.milvus.pb.listing_view_pb2 import ListingView
+from exporter.milvus.records import Listed
 from exporter.milvus.status import from_status
 from exporter.model import DescribedCollection, ShownCollection
 from exporter.redaction import safe_source
@@ -29,6 +32,7 @@ _DECODE_IN_THREAD_BYTES: Final = 256 * 1024
 
 # "Collection X is not an external collection", "not allowed to access collection": it exists.
 _EXISTS: Final = (105, 1100, 1401)
+_HANDSHAKE_SECONDS: Final = 2.0
 
 Answer = TypeVar("Answer", bound=Message)
 Result = TypeVar("Result")
@@ -38,6 +42,7 @@ class MilvusClient:
     """The calls this exporter makes, over one channel. Times are seconds."""
 
     def __init__(self, settings: Settings) -> None:
+        self._milvus = settings.milvus
         self._channel = Channel(settings)
         self._credentials = Credentials(settings)
         self._source_style = settings.labels.source
@@ -53,23 +58,16 @@ class MilvusClient:
 
     async def list_all_jobs(self, *, timeout: float) -> Sequence[bytes]:
         """List the refresh jobs of all databases: the records as they came, each a copy made when it is looked at."""
-        raw = await self._raw_call(_LIST_JOBS, pb.ListRefreshExternalCollectionJobsRequest(), timeout)
-        status, jobs = await _off_loop(_records, raw)
-        failed = from_status(status)
-        if failed is not None:
-            raise failed
-        return jobs
+        return (await self._list(pb.ListRefreshExternalCollectionJobsRequest(), timeout)).records
 
-    async def list_jobs(
-        self, *, timeout: float, database: str, collection: str
-    ) -> pb.ListRefreshExternalCollectionJobsResponse:
+    async def list_jobs(self, *, timeout: float, database: str, collection: str) -> Listed:
         """List the refresh jobs of one collection by name.
 
         ``database`` filters only together with ``collection`` (docs/milvus.md, "The calls").
         """
         database, collection = self._names.whole(database), self._names.whole(collection)
         request = pb.ListRefreshExternalCollectionJobsRequest(db_name=database, collection_name=collection)
-        return await self._call(_LIST_JOBS, request, pb.ListRefreshExternalCollectionJobsResponse, timeout)
+        return await self._list(request, timeout)
 
     async def list_databases(self, *, timeout: float) -> tuple[str, ...]:
         """Return the names of the databases this user may see."""
@@ -81,6 +79,8 @@ class MilvusClient:
         request = pb.ShowCollectionsRequest(db_name=self._names.whole(database))
         answer = await self._call("ShowCollections", request, pb.ShowCollectionsResponse, timeout)
         names, ids, created = answer.collection_names, answer.collection_ids, answer.created_utc_timestamps
+        if names and not ids:
+            raise errors.Unimplemented("ShowCollections sends names without collection ids, as milvus-lite does")
         if len(names) != len(ids):
             raise errors.BadResponse(f"{len(names)} collection names with {len(ids)} ids")
         stamps = chain(created, repeat(0))  # no ground to lose a collection for
@@ -148,6 +148,14 @@ class MilvusClient:
         answer = await self._call("Connect", request, pb.ConnectResponse, timeout)
         return str(answer.server_info.build_tags)
 
+    async def _list(self, request: pb.ListRefreshExternalCollectionJobsRequest, timeout: float) -> Listed:
+        raw = await self._raw_call(_LIST_JOBS, request, timeout)
+        status, jobs = await _off_loop(_records, raw)
+        failed = from_status(status)
+        if failed is not None:
+            raise failed
+        return Listed(jobs, len(raw))
+
     async def _call(self, method: str, request: Message, answer: type[Answer], timeout: float) -> Answer:
         raw = await self._raw_call(method, request, timeout)
         message = await _off_loop(partial(_decode, answer), raw)
@@ -159,7 +167,22 @@ class MilvusClient:
 
     async def _raw_call(self, method: str, request: Message, timeout: float) -> bytes:
         metadata = self._credentials.metadata()
-        return await self._channel.call(_SERVICE + method, request.SerializeToString(), timeout, metadata)
+        loop = asyncio.get_running_loop()
+        until = loop.time() + timeout
+        try:
+            return await self._channel.call(_SERVICE + method, request.SerializeToString(), timeout, metadata)
+        except (errors.Unreachable, errors.Unauthenticated) as error:
+            raise await self._looked_into(error, until - loop.time()) from None
+
+    async def _looked_into(self, error: errors.MilvusError, left: float) -> errors.MilvusError:
+        """Return what a call has really failed with: gRPC reports some TLS mistakes as an outage or as a refusal."""
+        if not self._milvus.address.tls or left <= 0:
+            return error
+        try:
+            made = await handshake(self._milvus, min(left, _HANDSHAKE_SECONDS))
+        except errors.TLSFilesUnusable as unusable:
+            return unusable
+        return errors.TLSFailed(f"{made.fault} ({error.detail})") if made.is_tls else error
 
 
 async def _off_loop(decode: Callable[[bytes], Result], raw: bytes) -> Result:
@@ -169,18 +192,34 @@ async def _off_loop(decode: Callable[[bytes], Result], raw: bytes) -> Result:
 
 
 def _records(raw: bytes) -> tuple[pb.Status, Sequence[bytes]]:
-    view = _decode(ListingView, raw, pb.ListRefreshExternalCollectionJobsResponse.DESCRIPTOR.name)
     try:
-        return pb.Status.FromString(view.status), view.jobs
+        view = ListingView.FromString(_something(raw))
     except DecodeError:
-        raise errors.BadResponse("a status that is none") from None
+        raise _none_of(pb.ListRefreshExternalCollectionJobsResponse, raw) from None
+    return _parsed(pb.Status, view.status), view.jobs
 
 
-def _decode(answer: type[Answer], raw: bytes, name: str = "") -> Answer:
-    # A bare OK with nothing in it is what some HTTP ingresses make of a call: proto3 would read it as success.
-    if not raw:
-        raise errors.BadResponse("OK without a message")
+def _decode(answer: type[Answer], raw: bytes) -> Answer:
+    return _parsed(answer, _something(raw))
+
+
+def _parsed(answer: type[Answer], raw: bytes) -> Answer:
     try:
         return answer.FromString(raw)
     except DecodeError:
-        raise errors.BadResponse(f"{len(raw)} bytes that are no {name or answer.DESCRIPTOR.name}") from None
+        pass
+    try:
+        return repaired(answer, raw)  # one damaged name must not cost the others
+    except DecodeError:
+        raise _none_of(answer, raw) from None
+
+
+def _something(raw: bytes) -> bytes:
+    # A bare OK with nothing in it is what some HTTP ingresses make of a call: proto3 would read it as success.
+    if not raw:
+        raise errors.BadResponse("OK without a message")
+    return raw
+
+
+def _none_of(answer: type[Message], raw: bytes) -> errors.BadResponse:
+    return errors.BadResponse(f"{len(raw)} bytes that are no {answer.DESCRIPTOR.name}")

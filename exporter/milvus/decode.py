@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from exporter.milvus.records import Record, parsed
+from exporter.milvus.records import Record, job_id_of, parsed
 from exporter.milvus.translate import ENDED, Sources, translated
 from exporter.model import Job, Problem
 from exporter.redaction import SourceStyle
@@ -29,7 +29,20 @@ class Decoded:
     problems: Counter[Problem]
     """Impossible values met for the first time, each once per job id."""
     total: int
-    """Jobs in the listing, each id once."""
+    """Jobs in the listing, each id once, without those of which not even the id can be read."""
+
+
+@dataclass(slots=True)
+class _New:
+    """What those records of a listing say that are new or have changed."""
+
+    jobs: list[Job] = field(default_factory=list)
+    odd: list[tuple[int, list[Problem]]] = field(default_factory=list)
+    """What had to be repaired, by job id."""
+    said: dict[int, int] = field(default_factory=dict)
+    """The hash of each record by job id, also where the rest of it cannot be decoded."""
+    nameless: int = 0
+    """Records of which not even the id can be read."""
 
 
 class ListingDecoder:
@@ -49,13 +62,13 @@ class ListingDecoder:
     def whole(self, listing: Sequence[bytes], now: float) -> Decoded:
         """Decode a listing of everything as it came. ``now`` in epoch seconds.
 
-        Raises :class:`exporter.errors.BadResponse` for a record that cannot be decoded, and then knows what it knew.
+        A record that cannot be decoded costs itself: its job stays what it was, if it was known.
         """
         return self._decode(listing, now, scope=None)
 
-    def part(self, records: Iterable[Record], now: float, scope: Iterable[int]) -> Decoded:
+    def part(self, listing: Sequence[bytes], now: float, scope: Iterable[int]) -> Decoded:
         """Decode the listing of one collection, ``scope`` being the ids it is known to have had."""
-        return self._decode([record.SerializeToString() for record in records], now, scope=frozenset(scope))
+        return self._decode(listing, now, scope=frozenset(scope))
 
     def start_over(self, listed: Iterable[int]) -> None:
         """Take every record as changed next time, and every id in ``listed`` as one that an earlier listing had."""
@@ -69,46 +82,51 @@ class ListingDecoder:
 
     def _decode(self, listing: Sequence[bytes], now: float, scope: frozenset[int] | None) -> Decoded:
         problems: Counter[Problem] = Counter()
-        said, listed, new = self._compared(listing)
-        jobs, odd = self._translated(listing, new, former := self._not_in(listed, scope), now)
-        if len(listed.union([job.job_id for job in jobs])) < len(listing):  # a job has two records
+        listed, places = self._compared(listing)
+        new = self._translated(listing, places, former := self._not_in(listed, scope), now)
+        if len(listed | new.said.keys()) + new.nameless < len(listing):  # a job has two records
             listing = self._one_of_each(listing, problems)
-            said, listed, new = self._compared(listing)
-            jobs, odd = self._translated(listing, new, former := self._not_in(listed, scope), now)
-        job_ids = [job.job_id for job in jobs]
-        self._forget({*former, *job_ids})
-        self._said.update(zip(job_ids, said, strict=True))
-        self._ids.update(zip(said, job_ids, strict=True))
-        for job_id, found in odd:
+            listed, places = self._compared(listing)
+            new = self._translated(listing, places, former := self._not_in(listed, scope), now)
+        self._forget({*former, *new.said})
+        self._said.update(new.said)
+        self._ids.update((said, job_id) for job_id, said in new.said.items())
+        for job_id, found in new.odd:
             self._report(job_id, found, problems)
-        gone = tuple(former.keys() - set(job_ids))
-        return Decoded(tuple(jobs), gone, problems, len(listing))
+        gone = tuple(former.keys() - new.said.keys())
+        for job_id in gone:
+            if self._reported.get(job_id) == {Problem.UNDECODABLE}:  # never a job, so nobody else will forget it
+                del self._reported[job_id]
+        return Decoded(tuple(new.jobs), gone, problems, len(listing) - new.nameless)
 
-    def _compared(self, listing: Sequence[bytes]) -> tuple[list[int], set[int], list[int]]:
-        """Return of a listing the hashes of new records, the ids of jobs that say what they said, and new places."""
-        hashes = list(map(hash, listing))
-        job_ids = list(map(self._ids.get, hashes))
+    def _compared(self, listing: Sequence[bytes]) -> tuple[set[int], list[int]]:
+        """Return of a listing the ids of jobs that say what they said, and the places of records that are new."""
+        job_ids = list(map(self._ids.get, map(hash, listing)))
         listed = {job_id for job_id in job_ids if job_id is not None}
-        new = [place for place, job_id in enumerate(job_ids) if job_id is None]
-        return [hashes[place] for place in new], listed, new
+        return listed, [place for place, job_id in enumerate(job_ids) if job_id is None]
 
     def _translated(
         self, listing: Sequence[bytes], places: Iterable[int], former: Mapping[int, int], now: float
-    ) -> tuple[list[Job], list[tuple[int, list[Problem]]]]:
-        """Return the jobs of some records, and what had to be repaired."""
-        jobs: list[Job] = []
-        odd: list[tuple[int, list[Problem]]] = []
+    ) -> _New:
+        new = _New()
         found: list[Problem] = []
         for place in places:
             # One after the other: each look at a place makes a copy of the record, and a message is large.
-            record = parsed(listing[place])
-            # A job that changes keeps its id as the object that it is everywhere: 32 bytes for each.
-            job_id = former.get(record.job_id, record.job_id)
-            jobs.append(translated(record, job_id, now, found, self._styles, sources=self._sources))
+            raw = listing[place]
+            record = parsed(raw, found)
+            known = record.job_id if record is not None else job_id_of(raw)
+            if known is None:
+                new.nameless += 1
+            else:
+                # A job that changes keeps its id as the object that it is everywhere: 32 bytes for each.
+                known = former.get(known, known)
+                new.said[known] = hash(raw)
+            if record is not None and known is not None:
+                new.jobs.append(translated(record, known, now, found, self._styles, sources=self._sources))
             if found:
-                odd.append((job_id, found))
+                new.odd.append((known or 0, found))
                 found = []
-        return jobs, odd
+        return new
 
     def _not_in(self, listed: set[int], scope: frozenset[int] | None) -> dict[int, int]:
         """Return ids, as the objects that they are, whose records are not what they were."""
@@ -121,14 +139,27 @@ class ListingDecoder:
 
     def _one_of_each(self, listing: Sequence[bytes], problems: Counter[Problem]) -> list[bytes]:
         """Return one record for each job: of those listed twice the one furthest along."""
-        best: dict[int, Record] = {}
-        for record in list(map(parsed, listing)):
+        best: dict[int, tuple[Record, bytes]] = {}
+        broken: dict[int, bytes] = {}
+        nameless: list[bytes] = []
+        for raw in listing:
+            record = parsed(raw, [])
+            if record is None:
+                job_id = job_id_of(raw)
+                if job_id is None:
+                    nameless.append(raw)
+                else:
+                    broken.setdefault(job_id, raw)
+                continue
             other = best.get(record.job_id)
             if other is not None:
                 self._report(record.job_id, (Problem.DUPLICATE_JOB_ID,), problems)
-            if other is None or _how_far(record) > _how_far(other):
-                best[record.job_id] = record
-        return [record.SerializeToString() for record in best.values()]
+            if other is None or _how_far(record) > _how_far(other[0]):
+                best[record.job_id] = record, raw
+        for job_id in broken.keys() & best.keys():
+            self._report(job_id, (Problem.UNDECODABLE,), problems)
+        alone = (raw for job_id, raw in broken.items() if job_id not in best)
+        return [*(raw for _, raw in best.values()), *alone, *nameless]
 
     def _forget(self, job_ids: set[int]) -> None:
         for job_id in job_ids:

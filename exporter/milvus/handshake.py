@@ -1,4 +1,4 @@
-"""One TLS handshake outside gRPC, which tells too little of a failed one: for ``check``, to say what is wrong."""
+"""One TLS handshake outside gRPC, which tells too little of a failed one, and in other words with each version."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from exporter import errors
 from exporter.milvus.channel import default_roots
+from exporter.milvus.way import open_way
 
 if TYPE_CHECKING:
     from exporter.config import Milvus, Tls
@@ -32,6 +33,8 @@ class Handshake:
 
     version: str = ""
     fault: str = ""
+    is_tls: bool = False
+    """Whether the fault is one of TLS for certain, and not an outage."""
 
 
 async def handshake(milvus: Milvus, timeout: float) -> Handshake:
@@ -43,7 +46,8 @@ async def handshake(milvus: Milvus, timeout: float) -> Handshake:
     except TimeoutError:
         return Handshake(fault="no answer in time; look whether Milvus hangs, or raise poll.timeout")
     except (OSError, ValueError) as error:  # ValueError: a name that no certificate can bear
-        return Handshake(fault=_explain(error))
+        outage = isinstance(error, OSError) and not isinstance(error, ssl.SSLError)
+        return Handshake(fault=_explain(error), is_tls=not (outage or isinstance(error, ssl.SSLEOFError)))
 
 
 def _context(tls: Tls) -> ssl.SSLContext:
@@ -77,16 +81,17 @@ def _load_pair(context: ssl.SSLContext, cert: Path, key: Path) -> None:
 
 
 async def _greet(milvus: Milvus, context: ssl.SSLContext) -> Handshake:
-    address = milvus.address
-    name = milvus.tls.server_name or address.host
+    # gRPC looks for a name without the dot that makes it absolute.
+    name = (milvus.tls.server_name or milvus.address.host).removesuffix(".")
     context.wrap_bio(
         ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname=name
     )  # a bad name raises before there is a socket
-    reader, writer = await asyncio.open_connection(address.host, address.port, ssl=context, server_hostname=name)
+    reader, writer = await open_way(milvus.address)
     try:
+        await writer.start_tls(context, server_hostname=name)
         secured = writer.get_extra_info("ssl_object")
         if secured.selected_alpn_protocol() != "h2":
-            return Handshake(fault=f"the server speaks TLS, but not HTTP/2; {NOT_GRPC}")
+            return Handshake(fault=f"the server speaks TLS, but not HTTP/2; {NOT_GRPC}", is_tls=True)
         # With TLS 1.3 a server judges the client's certificate when the client takes the handshake for done.
         if not await _first_byte(reader, writer):
             return Handshake(fault=f"the server hangs up after the handshake; {_CLIENT_CERTIFICATE}")

@@ -20,10 +20,13 @@ _BY_GRPC_CODE: Final[dict[grpc.StatusCode, type[errors.MilvusError]]] = {
     Code.UNIMPLEMENTED: errors.Unimplemented,
     Code.RESOURCE_EXHAUSTED: errors.RateLimited,
     Code.DATA_LOSS: errors.BadResponse,
+    Code.INTERNAL: errors.NotSent,
 }
 
-# gRPC reports every TLS mistake as UNAVAILABLE: only the text tells them apart. The text also holds the host's name,
-# so a mark is never a bare word that a host could be called; and a handshake that ends in "Socket closed" is an outage.
+# gRPC has no code for a TLS mistake: only the text tells it from an outage or from wrong credentials. Where other
+# versions word it otherwise, the client shakes hands itself (exporter.milvus.handshake). The text also holds the host's
+# name, so a mark is never a bare word that a host could be called. A handshake that ends in "Socket closed" is an
+# outage.
 _TLS_MARKS: Final = (
     "(tsi_",
     "ssl_error_",
@@ -35,7 +38,9 @@ _TLS_MARKS: Final = (
     "cannot check peer",
     "peer certificate",
     "no match found for server name",
+    "does not match ssl server name",
 )
+_MAY_BE_TLS: Final = (Code.UNAVAILABLE, Code.UNAUTHENTICATED)
 # Ours while receiving ("received message larger than max") and the server's while sending.
 _TOO_LARGE_MARKS: Final = ("larger than max", "message larger than")
 
@@ -72,7 +77,7 @@ def from_grpc(code: grpc.StatusCode, details: str) -> errors.MilvusError:
     """Return the leaf for a call that ended with a gRPC code instead of a message."""
     text = details.lower()
     leaf = _BY_GRPC_CODE.get(code, errors.ServerFault)
-    if code is Code.UNAVAILABLE and any(mark in text for mark in _TLS_MARKS):
+    if code in _MAY_BE_TLS and any(mark in text for mark in _TLS_MARKS):
         leaf = errors.TLSFailed
     elif code is Code.RESOURCE_EXHAUSTED and any(mark in text for mark in _TOO_LARGE_MARKS):
         leaf = errors.ResponseTooLarge

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from exporter import errors, heap
@@ -13,7 +13,7 @@ from exporter.catalog import InventoryReader
 from exporter.clock import Clock
 from exporter.ledger import Memory
 from exporter.model import Collection
-from exporter.poll.ask import Deadline, JobSource, list_by_name, rotated
+from exporter.poll.ask import ByName, Deadline, JobSource, list_by_name, rotated
 from exporter.poll.memory import Entered, PollMemory
 from exporter.poll.report import Report
 from exporter.store import PollOutcome, Store
@@ -58,6 +58,8 @@ class Corridor:
         self._settled = False
         self._refused: errors.MilvusError | None = None
         """What the whole listing was refused with in this poll, where the fallback may rescue it."""
+        self._left_out: errors.MilvusError | None = None
+        """Why some of what was asked by name in this poll could not be held."""
         if memory.outcomes and memory.milvus in ("", settings.milvus.address.authority):
             store.restore(self._memory.remembered(clock.wall()))
         if state is not None and isinstance(state.trouble, errors.StateUnwritable):
@@ -67,9 +69,9 @@ class Corridor:
         """Make one poll and publish it. Raises nothing but cancellation."""
         started, begun = self._clock.wall(), self._clock.monotonic()
         failure: errors.MilvusError | None = None
-        snapshot = self._refused = None
+        snapshot = self._refused = self._left_out = None
         try:
-            counted, snapshot = await self._walk(started, begun)
+            counted, snapshot = await self._walk(begun)
             # Before it is published: a count that somebody has seen must not be taken back by a kill.
             await self._save(started)
             if self._memory.another_milvus:
@@ -88,12 +90,13 @@ class Corridor:
             failure = errors.InternalFault(type(error).__name__)
             self._memory.start_over()
         now = self._clock.monotonic()
+        met = [error for error in (self._refused, self._left_out, failure) if error is not None]
         outcome = PollOutcome(
             started=started,
             duration=now - begun,
             up=failure is None,
             partial=failure is None and self._refused is not None,
-            kinds=tuple(dict.fromkeys(error.kind for error in (self._refused, failure) if error is not None)),
+            kinds=tuple(dict.fromkeys(error.kind for error in met)),
             problems=self._memory.take_problems(),
         )
         self._store.publish(outcome, snapshot, now)
@@ -101,7 +104,7 @@ class Corridor:
             self._memory.ledger.mark_shown()
             self._settle()
         gc.enable()  # off from the start of the process to the end of the first poll, whatever came of it
-        self._report.poll(outcome, failure or self._refused)
+        self._report.poll(outcome, failure or self._refused or self._left_out)
 
     def _settle(self) -> None:
         if not self._settled:
@@ -126,7 +129,7 @@ class Corridor:
         else:
             self._report.state(None)
 
-    async def _walk(self, now: float, begun: float) -> Entered:
+    async def _walk(self, begun: float) -> Entered:
         """Ask, remember and summarise."""
         deadline = Deadline(self._clock, begun + self._settings.poll.timeout)
         first_pass = self._begin_first_pass()
@@ -137,7 +140,7 @@ class Corridor:
                 raise
             self._refused = refused
             deadline = await self._finish(first_pass, deadline)
-            return await self._list_parts(refused, now, begun, deadline)
+            return await self._list_parts(refused, begun, deadline)
         now = self._clock.wall()  # nothing that is listed can have ended later
         deadline = await self._finish(first_pass, deadline)
         await self._adopt()
@@ -155,23 +158,31 @@ class Corridor:
         await self._look_up_unknown_names(deadline, just_read=just_read)
         questions = memory.attribution.questions()
         if questions:
-            found = await list_by_name(self._source, questions, deadline)
+            found = await self._list_by_name(questions, deadline)
             await _in_thread(memory.settle, found)
 
     async def _adopt(self) -> None:
         if self._reader is not None and self._reader.latest is not self._memory.attribution.inventory:
             await _in_thread(self._memory.adopt, self._reader.latest)
 
-    async def _list_parts(self, refused: errors.MilvusError, now: float, begun: float, deadline: Deadline) -> Entered:
+    async def _list_parts(self, refused: errors.MilvusError, begun: float, deadline: Deadline) -> Entered:
         """List the known collections one by one. Raises the refusal where not one of them can be listed."""
         await self._adopt()
         known = self._known_collections()
-        found = await list_by_name(self._source, rotated(known, self._next_part), deadline)
+        found = await self._list_by_name(rotated(known, self._next_part), deadline)
         # Also where all that were reached hang or fail: the next poll begins behind them.
         self._next_part = (self._next_part + found.asked) % max(1, len(known))
         if not found.listed:
             raise refused
+        now = self._clock.wall()
         return await _in_thread(self._memory.enter_parts, found.listed, known, now, begun)
+
+    async def _list_by_name(self, collections: Iterable[Collection], deadline: Deadline) -> ByName:
+        # All of them together may hold what one listing of everything may.
+        found = await list_by_name(self._source, collections, deadline, self._settings.milvus.max_response_bytes)
+        if found.full:
+            self._left_out = errors.ResponseTooLarge("listings by name together go beyond milvus.max_response_bytes")
+        return found
 
     def _known_collections(self) -> list[Collection]:
         inventory = self._memory.attribution.inventory

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import TYPE_CHECKING, NamedTuple
 
 from exporter.catalog import Attribution, Inventory, heir
-from exporter.ledger import (
-    Ended,
-    Ledger,
-    Memory,
-    is_of_this_milvus,
-)
+from exporter.ledger import Ended, Ledger, Memory, Recognition
 from exporter.milvus.decode import ListingDecoder
-from exporter.milvus.records import Record
+from exporter.milvus.records import job_ids
 from exporter.model import Collection, Job, Problem
 from exporter.poll.ask import ByName
 from exporter.poll.overview import Overview, filter_of
@@ -48,8 +43,8 @@ class PollMemory:
         labels = settings.labels
         self._decoder = ListingDecoder(source_style=labels.source, reason_style=labels.failure_reason)
         self._problems: Counter[Problem] = Counter()
-        self._recognised = False
-        """Whether a listing has shown that the memory is of the Milvus that answers."""
+        self._recognition: Recognition | None = Recognition(memory)
+        """None when a listing has shown of which Milvus the memory is."""
         self.another_milvus = False
         """Whether it was another one's, and has begun again."""
         self._begin(memory, Inventory())
@@ -109,45 +104,50 @@ class PollMemory:
         self.ledger.know({entry.collection: entry.created for entry in inventory.external})
 
     def take_whole(self, listing: Sequence[bytes], now: float, monotonic: float) -> Taken | Entered:
-        """Decode a listing of everything, and enter it where its jobs' collections are beyond doubt.
-
-        Raises :class:`exporter.errors.BadResponse` for a record that cannot be decoded.
-        """
+        """Decode a listing of everything, and enter it where its jobs' collections are beyond doubt."""
         decoded = self._decoder.whole(listing, now)
         self._problems.update(decoded.problems)
-        self._recognise(decoded.changed, now)
+        if not self._recognise(decoded.changed, now):
+            self._begin_again(now)
+            # Of what listings by name have brought already nothing is remembered any more.
+            self._decoder.start_over(())
+            decoded = self._decoder.whole(listing, now)
         self.attribution.miss(decoded.gone)
         self.attribution.assign(decoded.changed)
         taken = Taken(decoded.changed, decoded.gone)
         return taken if self.attribution.in_doubt else self.enter_whole(taken, now, monotonic)
 
-    def _recognise(self, listed: Sequence[Job], now: float) -> None:
-        """Begin again if the first listing shows that the memory is another Milvus's."""
-        if self._recognised:
-            return
-        self._recognised = True
-        memory, inventory = self.ledger.memory, self.attribution.inventory
+    def _recognise(self, changed: Sequence[Job], now: float) -> bool:
+        """Return False if the first whole listing shows that the memory is another Milvus's."""
+        if self._recognition is None:
+            return True
+        recognition, self._recognition = self._recognition, None
         address = self._settings.milvus.address.authority
-        if not is_of_this_milvus(memory, listed, self._shown_ids(inventory), address):
-            self._begin_again(now)
-        memory.milvus = address
+        met = (job for group in self.ledger.board.groups.values() for job in group.jobs.values())
+        if not recognition.whole((*changed, *met), self._shown_ids(self.attribution.inventory), address, now):
+            return False
+        self.ledger.memory.milvus = address
+        return True
 
-    def _recognise_part(self, job_ids: Iterable[int], now: float) -> None:
-        """Begin again if the memory is from another address and listings by name know nothing of it."""
-        memory = self.ledger.memory
-        elsewhere = memory.milvus not in ("", self._settings.milvus.address.authority)
-        if (
-            not self._recognised
-            and elsewhere
-            and not any(id_ in memory.ended or id_ in memory.running for id_ in job_ids)
-        ):
+    def _recognise_part(self, listed: Set[int], now: float) -> None:
+        """Begin again if listings by name show that the memory is another Milvus's."""
+        if self._recognition is None:
+            return
+        address = self._settings.milvus.address.authority
+        same = self._recognition.by_name(listed, self._shown_ids(self.attribution.inventory), address)
+        if same is None:
+            return
+        self._recognition = None
+        if same:
+            self.ledger.memory.milvus = address
+        else:
             self._begin_again(now)
-            self._recognised, memory.milvus = True, self._settings.milvus.address.authority
 
     def _begin_again(self, now: float) -> None:
         memory, inventory = self.ledger.memory, self.attribution.inventory
         memory.begin_again(now - self._settings.server.job_retention)
         self._begin(memory, inventory)
+        memory.milvus = self._settings.milvus.address.authority
         self.ledger.know({entry.collection: entry.created for entry in inventory.external})
         self.another_milvus = True
 
@@ -155,17 +155,15 @@ class PollMemory:
         """Remember a whole listing, and summarise."""
         changed, gone = taken
         counted = self.ledger.observe_whole(self.attribution.placed(changed), gone, now)
-        forgotten = self.ledger.take_forgotten()
-        self.attribution.forget(forgotten)
-        self._decoder.forget(forgotten)
+        self._forget()
         self.ledger.board.whole, self.ledger.board.unlisted = monotonic, frozenset()
         return Entered(counted, self.snapshot(now, monotonic))
 
     def enter_parts(
-        self, parts: Mapping[Collection, Sequence[Record]], known: Iterable[Collection], now: float, monotonic: float
+        self, parts: Mapping[Collection, Sequence[bytes]], known: Iterable[Collection], now: float, monotonic: float
     ) -> Entered:
         """Remember listings by name, of ``known`` those that could be had, and summarise."""
-        self._recognise_part((record.job_id for records in parts.values() for record in records), now)
+        self._recognise_part({job_id for records in parts.values() for job_id in job_ids(records)}, now)
         board = self.ledger.board
         self.settle(ByName(parts))
         counted: list[Ended] = []
@@ -178,13 +176,19 @@ class PollMemory:
             counted.extend(self.ledger.observe_part(collection, placed, decoded.gone, now))
             if collection in board.groups:
                 board.groups[collection].listed = monotonic
+        self._forget()
         listed = {collection[:2] for collection in parts}
         board.unlisted = frozenset(c for c in (*known, *board.groups) if c[:2] not in listed)
         return Entered(tuple(counted), self.snapshot(now, monotonic))
 
+    def _forget(self) -> None:
+        forgotten = self.ledger.take_forgotten()
+        self.attribution.forget(forgotten)
+        self._decoder.forget(forgotten)
+
     def settle(self, found: ByName) -> None:
         """Settle open jobs by what listings by name have shown. Without a database that says too little for life."""
-        answers = {c: frozenset(job.job_id for job in jobs) for c, jobs in found.listed.items() if c.database}
+        answers = {c: job_ids(records) for c, records in found.listed.items() if c.database}
         answers.update(dict.fromkeys(found.gone, frozenset[int]()))
         self.ledger.move_jobs(self.attribution.answer(answers, found.hidden))
 

@@ -30,6 +30,8 @@ class Report:
             log.info("poll succeeded")
         elif outcome.partial:
             log.warning("poll is partial, the whole listing is refused: %s", error, extra={"kind": error.kind})
+        elif outcome.up:
+            log.warning("poll succeeded, and leaves open whose jobs some are: %s", error, extra={"kind": error.kind})
         else:
             log.warning("poll failed: %s", error, extra={"kind": error.kind})
 

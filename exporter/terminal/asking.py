@@ -13,9 +13,9 @@ from exporter.catalog import InventoryReader
 from exporter.clock import Clock
 from exporter.ledger import Memory, read_state
 from exporter.milvus.client import MilvusClient
+from exporter.milvus.records import Listed
 from exporter.model import Collection, Job
 from exporter.poll import Corridor
-from exporter.poll.ask import Listing as Answer
 from exporter.snapshot import OutcomeRow
 from exporter.store import Store
 
@@ -129,7 +129,7 @@ class _Remembering:
             self.refused = error
             raise
 
-    async def list_jobs(self, *, timeout: float, database: str, collection: str) -> Answer:
+    async def list_jobs(self, *, timeout: float, database: str, collection: str) -> Listed:
         return await self._client.list_jobs(timeout=timeout, database=database, collection=collection)
 
 

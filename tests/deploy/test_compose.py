@@ -78,7 +78,7 @@ def test_the_build_is_the_repositorys_own() -> None:
     assert (context / "Dockerfile").exists()
 
 
-def test_grafana_finds_its_data_source_and_both_dashboards() -> None:
+def test_grafana_finds_its_data_source_and_all_dashboards() -> None:
     (source,) = yaml.safe_load(seen("grafana", "/etc/grafana/provisioning/datasources/prometheus.yaml").read_text())[
         "datasources"
     ]
@@ -93,7 +93,8 @@ def test_grafana_finds_its_data_source_and_both_dashboards() -> None:
         for inside, path in mounts("grafana").items()
         if inside.startswith(provider["options"]["path"] + "/")
     }
-    assert {each["uid"] for each in provisioned.values()} == {"milvus-refresh-list", "milvus-refresh-collection"}
+    shipped = {path.stem for path in (ROOT / "deploy" / "grafana").glob("*.json")}
+    assert {each["uid"] for each in provisioned.values()} == shipped
     assert SERVICES["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"] in provisioned
 
 

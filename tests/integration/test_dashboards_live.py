@@ -1,4 +1,4 @@
-"""On a real Prometheus that scrapes the demo, every query of every panel of both dashboards shows something."""
+"""On a real Prometheus that scrapes the demo, every query of every panel of every dashboard shows something."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ COLLECTION = "embeddings"
 """Waits for indexes, and now and then in vain: the one collection of the demo that in time has all there is to show."""
 FAILING = "customers"
 RANGE = 60.0
-SHORTER = {"[14d:10m]": "[1m:1s]"}
-"""A test has no two weeks of history."""
+QUIET = ("Errors by kind", "Impossible values in job records")
+"""Panels on which nothing is to be seen while all is well."""
 SECONDS = 150.0
 
 
@@ -49,17 +49,11 @@ class Asked:
 
     def target(self, target: Target, collection: str = COLLECTION) -> list[dict[str, Any]]:
         """Return the series of a target, asked as its panel asks; ``collection`` is for the dashboard of one."""
-        expr = shortened(filled(target.expr, collection=collection if target.dashboard == NAMES[1] else ".*"))
+        expr = filled(target.expr, collection=collection if target.dashboard == NAMES[1] else ".*")
         now = time.time()
         if target.instant:
             return list(self("query", query=expr, time=now)["result"])
         return list(self("query_range", query=expr, start=now - RANGE, end=now, step=2)["result"])
-
-
-def shortened(expr: str) -> str:
-    for long, short in SHORTER.items():
-        expr = expr.replace(long, short)
-    return expr
 
 
 @pytest.fixture(scope="module")
@@ -77,8 +71,8 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asked]:
 @pytest.mark.parametrize("name", NAMES)
 def test_every_target_of_every_panel_shows_at_least_one_series(asked: Asked, name: str) -> None:
     """What depends on a failure or on a running job is asked again until the demo has one."""
-    waiting = targets(name)
-    assert len(waiting) > 30
+    waiting = [target for target in targets(name) if target.panel not in QUIET]
+    assert len(waiting) > 20
 
     def all_shown() -> bool:
         waiting[:] = [target for target in waiting if not asked.target(target)]
@@ -93,14 +87,15 @@ def test_every_target_of_every_panel_shows_at_least_one_series(asked: Asked, nam
 @pytest.mark.parametrize("name", NAMES)
 def test_every_variable_offers_values_and_every_annotation_marks(asked: Asked, name: str) -> None:
     for variable in load(name)["templating"]["list"]:
-        if variable["type"] == "query" and variable["name"] != "milvus":
+        if variable["type"] == "query" and variable["name"] not in ("cluster", "namespace", "milvus"):
             selector, _, label = variable["query"].removeprefix("label_values(").removesuffix(")").rpartition(", ")
             values = asked("series", **{"match[]": filled(selector)})
             assert [series for series in values if series.get(label)], variable["name"]
     for mark in load(name)["annotations"]["list"]:
-        found = asked("query", query=filled(mark["expr"]))["result"]
+        now = time.time()
+        found = asked("query_range", query=filled(mark["expr"]), start=now - 600, end=now, step=2)["result"]
         assert found, mark["name"]
-        stamps = [float(series["value"][1]) / 1000 for series in found]
+        stamps = [float(value) / 1000 for series in found for _, value in series["values"]]
         assert all(time.time() - 86400 < stamp < time.time() + 1 for stamp in stamps), mark["name"]
 
 
@@ -115,9 +110,9 @@ def test_what_tiles_count_is_what_the_table_lists(asked: Asked) -> None:
         def ask(target: dict[str, Any]) -> list[dict[str, Any]]:
             return list(asked("query", query=filled(target["expr"]), time=now)["result"])
 
-        (failed,) = ask(shown["Failed"]["targets"][0])
+        (failed,) = ask(shown["Latest refresh failed"]["targets"][0])
         ranks = {series["metric"]["place"]: int(series["value"][1]) for series in ask(table[0])}
-        reasons = ask(table[6])
+        reasons = ask(table[5])
         with_reason = {f"{series['metric']['database']}/{series['metric']['collection']}" for series in reasons}
         troubled = {place for place, rank in ranks.items() if rank}
         assert int(failed["value"][1]) >= 3
@@ -190,7 +185,7 @@ def test_grafana_joins_each_table_into_one_row_for_each_subject(
     wanted = panel["transformations"][-1]["options"]["renameByName"]
     assert table.keys() <= set(wanted.values())
     assert {name for name in wanted.values() if name not in OPTIONAL} <= table.keys()
-    subject = next(key for key in ("Collection", "Job", "Class") if key in table)
+    subject = next(key for key in ("Collection", "Job id", "Class", "Python", "Instance", "Scrape job") if key in table)
     assert table[subject]
     assert len(set(table[subject])) == len(table[subject])
 
@@ -202,9 +197,9 @@ OPTIONAL = {"Milvus", "Reason", "Class", "Revision", "Source"}
 def test_table_of_troubles_is_empty_where_nothing_is_in_trouble(tmp_path: Path) -> None:
     (panel,) = [p for p in panels(load(NAMES[0])) if p["title"].startswith("Collections in trouble")]
     labels = {"job": "j", "database": "lake", "collection": "orders"}
-    fine = {"metric": labels | {"place": "lake/orders", "link": "var-collection=orders"}, "value": [0, "0"]}
+    fine = {"metric": labels | {"place": "lake/orders"}, "value": [0, "0"]}
     other = {"metric": labels, "value": [0, "3"]}
-    bad = {"metric": labels | {"place": "lake/orders", "link": "x", "alert": "Some"}, "value": [0, "4"]}
+    bad = {"metric": labels | {"place": "lake/orders", "alert": "Some"}, "value": [0, "4"]}
     for rank, rows in ((fine, 0), (bad, 1)):
         frames = [frame("A", [rank], 1.0, alone=False), frame("B", [other], 1.0, alone=False)]
         (tmp_path / str(rows)).mkdir()
@@ -254,7 +249,7 @@ def test_two_replicas_are_one_row_and_two_milvus_are_two(two_replicas_and_anothe
     (table,) = [panel for panel in panels(load(NAMES[0])) if panel["title"].startswith("Collections in trouble")]
     for target in table["targets"]:
         series = asked("query", query=filled(target["expr"]))["result"]
-        rows = [(each["metric"]["milvus"], each["metric"]["database"], each["metric"]["collection"]) for each in series]
+        rows = [tuple(each["metric"].get(name, "") for name in ("milvus", "database", "collection")) for each in series]
         assert len(rows) == len(set(rows)), target["refId"]
         assert {milvus for milvus, _, _ in rows} == {"a", "b"}, target["refId"]
         assert not any({"instance", "pod"} & each["metric"].keys() for each in series), target["refId"]

@@ -12,7 +12,7 @@ import grpc.aio
 import pytest
 from builders import Clock
 from peers.exporter import Samples
-from peers.pymilvus_server import LIST_JOBS, PymilvusServer, databases, job
+from peers.pymilvus_server import FIRST_ID, LIST_JOBS, PymilvusServer, databases, job
 from peers.waiting import free_port
 from peers.watched import INTERVAL, Watched
 
@@ -21,8 +21,6 @@ from exporter.milvus.pb import milvus_refresh_pb2 as pb
 Answered = pb.ListRefreshExternalCollectionJobsResponse
 NEW_FIELD = b"\xc2\x3e\x03new"
 """Field 1000, three bytes: what a newer Milvus may add to any message."""
-NO_RECORD = b"\x12\x01\xff"
-"""A listing of one job that is no job: its field 2 holds a byte that begins nothing."""
 
 
 def status(code: int, error_code: int = 1, reason: str = "") -> dict[str, Any]:
@@ -41,7 +39,6 @@ REFUSALS: dict[str, tuple[dict[str, Any], str]] = {
     "UNIMPLEMENTED": ({"grpc": "UNIMPLEMENTED", "details": f"unknown method {LIST_JOBS}"}, "unimplemented"),
     "no answer at all": ({"hang": True}, "deadline"),
     "bytes that are no message": ({"raw_hex": "ff" * 64}, "bad_response"),
-    "a record that is no record": ({"raw_hex": NO_RECORD.hex()}, "bad_response"),
     "OK without a message": ({"raw_hex": ""}, "bad_response"),
 }
 
@@ -135,6 +132,27 @@ def test_fields_and_states_newer_than_we_are(milvus: PymilvusServer, watched: Wa
     assert shown.total("jobs", state="RefreshUnknown") == 1
     assert shown.total("invalid_records_total", problem="unknown_state") == 1
     assert watched.poll(3).total("invalid_records_total") == 1
+
+
+def test_a_damaged_record_among_good_ones(milvus: PymilvusServer, watched: Watched) -> None:
+    """It costs itself: the others are listed, its job stays as it was, and it is counted once."""
+    watched.poll()
+    known = [pb.RefreshExternalCollectionJobInfo(job_id=FIRST_ID + number) for number in (1, 2)]
+    good, spoilt = (
+        pb.RefreshExternalCollectionJobInfo(job_id=number, collection_name="ext", external_source="s3://a/")
+        for number in (3, 4)
+    )
+    records = [
+        *(one.SerializeToString() + b"\x12\xff" for one in known),
+        good.SerializeToString(),
+        spoilt.SerializeToString().replace(b"s3://a/", b"s3://\xff/"),
+    ]
+    milvus.set_fault(LIST_JOBS, raw_hex=b"".join(b"\x12" + bytes([len(one)]) + one for one in records).hex())
+    shown = watched.poll(2)
+    assert (shown.value("up"), shown.errors()) == (1, {})
+    assert (shown.total("jobs", collection="ext"), shown.total("jobs", collection="orders")) == (3, 1)
+    assert shown.value("invalid_records_total", problem="undecodable") == 2
+    assert shown.value("invalid_records_total", problem="text_not_utf8") == 1
 
 
 def test_a_job_listed_twice(milvus: PymilvusServer, watched: Watched) -> None:

@@ -1,4 +1,4 @@
-"""The two Grafana dashboards as Python: what they show is in ``overview`` and ``detail``, the rest is how."""
+"""The Grafana dashboards as Python: what they show is in ``overview``, ``detail`` and ``exporter``, the rest is how."""
 
 import warnings
 

@@ -1,4 +1,4 @@
-"""What surrounds the panels: variables, annotations and links. The same for both dashboards, so links carry over."""
+"""What surrounds the panels: variables, annotations and links, with what all dashboards share."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from grafana_foundation_sdk.builders import dashboard as build
 from grafana_foundation_sdk.models.dashboard import DashboardLinkType, VariableOption, VariableRefresh, VariableSort
 
 from dashboards import look, promql
-from dashboards.layout import TAG
-from dashboards.panels import SOURCE
+from dashboards.panels import NAME, SOURCE
 from exporter.metrics import contract
 
 if TYPE_CHECKING:
@@ -17,23 +16,44 @@ if TYPE_CHECKING:
 
 RUNBOOKS: Final = promql.LIMITS.runbooks
 EXPORTER: Final = "http://localhost:19540"
+DASHBOARDS: Final = {
+    "milvus-refresh-list": "All collections",
+    "milvus-refresh-collection": "One collection",
+    "milvus-refresh-health": "Exporter",
+}
+"""uid and what links call it."""
 _YES: Final = True  # the SDK takes its switches by position
 _ALL: Final = VariableOption(selected=True, text=["All"], value=["$__all"])
 
 # What outlives a stale snapshot: with an inventory, with outcomes, with a configured age.
 _KNOWN: Final = "|".join(metric.name for metric in (contract.INFO, contract.CONSECUTIVE, contract.MAX_AGE))
+# Of each Milvus, and of an exporter that watches several of them and has none of their series.
+_EXPORTERS: Final = f"{contract.UP.name}|{contract.BUILD_INFO.name}"
 
 
-def variables(runbooks: str, exporter: str, *, detail: bool) -> Sequence[Any]:
-    """Return the variables. ``runbooks`` and ``exporter`` are base addresses, without a slash at the end."""
-    collection = _query("collection", "Collection", promql.DATABASE)
+def exporters() -> Sequence[Any]:
+    """Return the variables that all dashboards have: which exporters, of which Milvus."""
+    cluster, namespace = 'cluster=~"$cluster"', 'namespace=~"$namespace"'
     return (
         build.DatasourceVariable("datasource").label("Data source").type("prometheus"),
-        _many(_query("job", "Job", "")),
-        _many(_query("milvus", "Milvus", 'job=~"$job"')).all_value(".*"),
-        _many(_query("database", "Database", promql.OURS)).all_value(".*"),
+        _every("cluster", "Cluster", _EXPORTERS),
+        _every("namespace", "Namespace", _EXPORTERS, cluster),
+        # No pattern for all: what other programs are called is none of our business.
+        _many(_query("job", "Scrape job", _EXPORTERS, cluster, namespace)),
+        _every("milvus", "Milvus", _EXPORTERS, promql.EXPORTERS),
+    )
+
+
+def collections(runbooks: str, exporter: str, *, detail: bool) -> Sequence[Any]:
+    """Return the variables of dashboards on collections. The addresses are without a slash at the end."""
+    collection = _query("collection", "Collection", _KNOWN, promql.DATABASE)
+    sources = "|".join(metric.name for metric in (contract.INFO, contract.JOBS, contract.LAST_FAILURE_INFO))
+    source = _query("source", "Source", sources, promql.PLACE)
+    return (
+        *exporters(),
+        _every("database", "Database", _KNOWN, promql.OURS),
         collection if detail else _many(collection).all_value(".*"),
-        _many(_query("source", "Source", promql.PLACE)) if detail else _text("source", "Source (pattern)", ".*"),
+        _many(source) if detail else _text("source", "Source (pattern)", ".*"),
         build.ConstantVariable("runbooks").label("Base address of the runbooks").value(runbooks),
         _text("exporter", "Exporter's page", exporter),
     )
@@ -43,13 +63,16 @@ def _many(variable: build.QueryVariable) -> build.QueryVariable:
     return variable.multi(_YES).include_all(_YES).current(_ALL)
 
 
-def _query(name: str, label: str, scope: str) -> build.QueryVariable:
+def _every(name: str, label: str, metrics: str, *scope: str) -> build.QueryVariable:
+    """Return a variable that by itself also takes in what does not have the label."""
+    return _many(_query(name, label, metrics, *scope)).all_value(".*")
+
+
+def _query(name: str, label: str, metrics: str, *scope: str) -> build.QueryVariable:
     # The names of the metrics stand in a matcher: with one name, collections would be missing where there is no
     # inventory, or no age is configured.
-    known = f'__name__=~"{_KNOWN}"' if name != "job" else f'__name__="{contract.UP.name}"'
-    if name == "source":
-        known = f'__name__=~"{contract.INFO.name}|{contract.JOBS.name}|{contract.LAST_FAILURE_INFO.name}"'
-    query = f"label_values({{{', '.join(filter(None, (known, scope)))}}}, {name})"
+    matchers = ", ".join((f'__name__=~"{metrics}"', *scope))
+    query = f"label_values({{{matchers}}}, {name})"
     made = build.QueryVariable(name).label(label).datasource(SOURCE).query(query)
     return made.refresh(VariableRefresh.ON_TIME_RANGE_CHANGED).sort(VariableSort.ALPHABETICAL_CASE_INSENSITIVE_ASC)
 
@@ -59,33 +82,52 @@ def _text(name: str, label: str, default: str) -> build.TextBoxVariable:
     return made.current(VariableOption(selected=True, text=default, value=default))
 
 
-def marks() -> Sequence[Any]:
-    """Return failures, successes (switched off at first: there are many) and restarts, each at its own time."""
-    restart = 'max by (job, instance) (process_start_time_seconds{job=~"$job"}) * 1000'
+def marks(*, failures: bool) -> Sequence[Any]:
+    """Return failures, successes and restarts, each at its own time; ``failures``: whether they are shown at first.
+
+    On a page with a thousand collections that is too much to load unasked.
+    """
+    failed, succeeded = (promql.of(metric, promql.PLACE) for metric in (contract.LAST_FAILURE, contract.LAST_SUCCESS))
     return (
-        _mark("Failures", look.BAD, f"{promql.place(contract.LAST_FAILURE)} * 1000", enabled=True),
-        _mark("Successes", look.GOOD, f"{promql.place(contract.LAST_SUCCESS)} * 1000", enabled=False),
-        _mark("Exporter starts", look.BUSY, restart, enabled=True, title="{{job}} {{instance}}"),
+        _mark("Failures", look.BAD, failed, enabled=failures),
+        _mark("Successes", look.GOOD, succeeded, enabled=False),
+        starts(),
     )
 
 
+def starts() -> build.AnnotationQuery:
+    """Return the starts of exporters."""
+    started = f"process_start_time_seconds{{{promql.EXPORTERS}}}"
+    title = "{{cluster}} {{job}} {{instance}}"
+    return _mark("Exporter starts", look.BUSY, started, enabled=True, by=promql.identity("instance"), title=title)
+
+
 def _mark(
-    name: str, color: str, expr: str, *, enabled: bool, title: str = "{{database}}/{{collection}} {{milvus}}"
+    name: str, color: str, stamp: str, *, enabled: bool, by: str = promql.BY_PLACE, title: str = NAME
 ) -> build.AnnotationQuery:
+    # Only where the stamp has changed: one point for each, instead of one for each minute.
+    expr = f"(max by {by} ({stamp})\n  unless max by {by} ({stamp}) == max by {by} ({stamp} offset 1m)) * 1000"
     made = build.AnnotationQuery().name(name).datasource(SOURCE).icon_color(color).enable(enabled).expr(expr)
     return made.use_value_for_time(_YES).title_format(title).step("60s")
 
 
-def links() -> Sequence[Any]:
-    """Return the links at the top: each dashboard to the other, the runbooks, the exporter's page, Milvus's own."""
-    family = build.DashboardLink("External collection refresh").type(DashboardLinkType.DASHBOARDS).tags([TAG])
+def links(own_uid: str, *, exporter_page: bool = True) -> Sequence[Any]:
+    """Return the links at the top: to the other two dashboards, the runbooks, the exporter's page, Milvus's own."""
+    others = [_sibling(uid, title) for uid, title in DASHBOARDS.items() if uid != own_uid]
     milvus = build.DashboardLink("Milvus").type(DashboardLinkType.DASHBOARDS).tags(["milvus"]).as_dropdown(_YES)
-    return (
-        family.include_vars(_YES).keep_time(_YES),
-        milvus.tooltip("Everything with the tag milvus; give Milvus's own dashboard that tag and it is listed here"),
+    milvus.tooltip("Everything with the tag milvus; give Milvus's own dashboard that tag and it is listed here")
+    pages = (
         _address("Runbooks", "${runbooks}", "doc", "What each alert means and what to do"),
-        _address("Exporter", "${exporter}", "external link", "The exporter's own page: the same facts, of this minute"),
+        _address("Exporter's page", "${exporter}", "external link", "The same facts, of this minute"),
     )
+    return (*others, milvus, *(pages if exporter_page else ()))
+
+
+def _sibling(uid: str, title: str) -> build.DashboardLink:
+    """Return a link that keeps what all dashboards have. One collection is not all of them, nor the other way round."""
+    shared = "&".join(f"${{{name}:queryparam}}" for name in ("datasource", *promql.IDENTITY))
+    made = build.DashboardLink(title).type(DashboardLinkType.LINK).url(f"/d/{uid}?{shared}").icon("dashboard")
+    return made.keep_time(_YES)
 
 
 def _address(title: str, url: str, icon: str, tooltip: str) -> build.DashboardLink:

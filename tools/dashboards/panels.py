@@ -33,7 +33,7 @@ from grafana_foundation_sdk.builders import (
     text as build_text,
 )
 from grafana_foundation_sdk.models import common, heatmap, text
-from grafana_foundation_sdk.models.dashboard import DataTransformerConfig, DynamicConfigValue
+from grafana_foundation_sdk.models.dashboard import DataTransformerConfig, DynamicConfigValue, FieldColorModeId
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
 from dashboards import look
@@ -45,7 +45,8 @@ if TYPE_CHECKING:
     from grafana_foundation_sdk.models.dashboard import Panel, RangeMap, ValueMap
 
 SOURCE: Final = common.DataSourceRef(type_val="prometheus", uid="${datasource}")
-NAME: Final = "{{database}}/{{collection}} {{milvus}}"
+WHERE: Final = "{{cluster}} {{namespace}} {{milvus}}"
+NAME: Final = "{{database}}/{{collection}} {{cluster}} {{milvus}}"
 """Legend of a collection; a label that does not exist leaves nothing behind."""
 
 
@@ -92,10 +93,13 @@ def stat(
     thresholds: build_dashboard.ThresholdsConfig,
     mappings: Sequence[ValueMap | RangeMap] = (),
     no_value: str = "not known",
+    no_value_color: str = look.CLEAR,
 ) -> build_stat.Panel:
-    """Return one number, or a few, on a coloured ground."""
+    """Return one number, or a few; the ground is coloured where it is bad."""
     panel = _begin(build_stat.Panel(), title, description, queries)
-    panel.unit(unit).thresholds(thresholds).mappings(list(mappings)).no_value(no_value)
+    panel.unit(unit).thresholds(thresholds).mappings([*mappings, look.nothing(no_value, no_value_color)]).no_value(
+        no_value
+    )
     panel.color_mode(common.BigValueColorMode.BACKGROUND_SOLID).graph_mode(common.BigValueGraphMode.NONE)
     panel.reduce_options(build_common.ReduceDataOptions().calcs(["lastNotNull"]).fields("").values(False))
     return panel.text_mode(common.BigValueTextMode.AUTO).justify_mode(common.BigValueJustifyMode.CENTER)
@@ -124,6 +128,7 @@ def bars(
 def lines(title: str, description: str, *queries: Query, unit: str, smallest: float | None = 0) -> timeseries.Panel:
     """Return courses over time as lines."""
     panel = _begin(timeseries.Panel(), title, description, queries)
+    panel.color_scheme(build_dashboard.FieldColor().mode(FieldColorModeId.PALETTE_CLASSIC))
     panel.unit(unit).line_width(2).fill_opacity(0).show_points(common.VisibilityMode.NEVER)
     if smallest is not None:
         panel.min(smallest)
@@ -144,7 +149,7 @@ def counts(title: str, description: str, *queries: Query, unit: str = "short") -
 def timeline(title: str, description: str, query: Query, mapping: ValueMap) -> statetimeline.Panel:
     """Return states over time, each with its text."""
     panel = _begin(statetimeline.Panel(), title, description, [query])
-    panel.unit("none").mappings([mapping]).thresholds(look.PLAIN).fill_opacity(90).line_width(0)
+    panel.unit("none").mappings([mapping]).thresholds(look.GREY).fill_opacity(90).line_width(0)
     panel.show_value(common.VisibilityMode.AUTO).merge_values(True).row_height(0.85)
     legend = build_common.VizLegendOptions().show_legend(True)
     return panel.legend(legend.display_mode(common.LegendDisplayMode.LIST).placement(common.LegendPlacement.BOTTOM))
@@ -153,7 +158,7 @@ def timeline(title: str, description: str, query: Query, mapping: ValueMap) -> s
 def heat(title: str, description: str, expr: str) -> build_heatmap.Panel:
     """Return a histogram over time."""
     query = Query(expr, "{{le}}", format=PromQueryFormat.HEATMAP)
-    panel = _begin(build_heatmap.Panel(), title, description, [query])
+    panel = _begin(build_heatmap.Panel(), title, description, [query]).interval("1h")
     color = build_heatmap.HeatmapColorOptions().mode(heatmap.HeatmapColorMode.SCHEME).scheme("Cividis").steps(32)
     panel.color(color.scale(heatmap.HeatmapColorScale.EXPONENTIAL).exponent(0.5).reverse(False))
     return panel.calculate(False).y_axis(build_heatmap.YAxisConfig().unit("s")).unit("short")
