@@ -26,13 +26,13 @@ sys.path[:] = [str(ROOT), str(ROOT / "tools"), *(path for path in sys.path if pa
 
 from rules import promtool  # noqa: E402
 from rules.cases import Case  # noqa: E402
-from rules.equivalent import no_difference  # noqa: E402
+from rules.equivalent import line, no_difference, read_unseen, write_unseen  # noqa: E402
 from rules.mutate import Mutant, Rule, mutants  # noqa: E402
 
 SHIPPED: Final = ROOT / "deploy" / "prometheus" / "milvus-refresh.rules.yml"
 _AT_ONCE: Final = 16
-_ROUNDS: Final = (1, 2, 4, 8)
-"""How many cases a mutant gets one after the other, as long as none has caught it."""
+_ROUNDS: Final = (1, 2, 4, 8, 1000)
+"""How many cases a mutant gets one after the other, as long as none has caught it: in the end all of them."""
 _FAILED: Final = re.compile(r"\bmutant (\d+) case (\d+)\b")
 _NO_SUCCESS: Final = re.compile(r"^Unit Testing: +\S*/(\d+)/\S+\n(?! *SUCCESS)", re.MULTILINE)
 """A file of a mutant's that fails. A rule that cannot be evaluated is told without the case."""
@@ -103,8 +103,8 @@ def test(suite: Suite, program: str) -> list[str]:
 def survivors(suite: Suite, program: str, tried: list[Mutant]) -> list[Mutant]:
     """Return the mutants that no case notices. Raises ``ValueError`` for one that is no rule at all.
 
-    Cases that have caught others come first, so that most mutants need one or two, and none gets more than a few: what is only noticed by a case far off is not really tested. Many go into one call of promtool, which takes longer to
-    start than a case to run.
+    Cases that have caught others come first, so that most mutants need one or two. Many go into one call of promtool,
+    which takes longer to start than a case to run.
     """
     caught: Counter[tuple[str, str]] = Counter()
     batches = [tried[place : place + _AT_ONCE] for place in range(0, len(tried), _AT_ONCE)]
@@ -140,7 +140,7 @@ def _likeliest_first(suite: Suite, mutant: Mutant, caught: Counter[tuple[str, st
         return not case.about & mutant.rules.keys(), -sum(caught[name, case.name] for name in mutant.rules), size
 
     reading = [case for case in suite.cases if any(mutant.rules.keys() & suite.reads[about] for about in case.about)]
-    return sorted(reading, key=rank)[: sum(_ROUNDS)]
+    return sorted(reading, key=rank)
 
 
 def _written(suite: Suite, folder: Path, mutant: Mutant, cases: dict[str, Case]) -> list[Path]:
@@ -163,6 +163,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--no-mutants", action="store_true", help="only the cases")
     parser.add_argument("--rule", help="only mutants of this rule")
+    parser.add_argument("--write", action="store_true", help="try all mutants and write down those that survive")
     given = parser.parse_args(arguments)
     began, programs, suite = time.monotonic(), promtool.installed(), load()
     if not programs:
@@ -176,13 +177,19 @@ def main(arguments: list[str] | None = None) -> int:
     if failed:
         return 1
     every = [] if given.no_mutants else [one for one in mutants(suite.rules) if given.rule in (None, *one.rules)]
-    tried = [one for one in every if not no_difference(one)]
-    left = survivors(suite, next(iter(programs.values())), tried)
+    different = [one for one in every if not no_difference(one)]
+    unseen = frozenset[str]() if given.write else read_unseen()
+    tried = [one for one in different if line(one) not in unseen]
+    left = survivors(suite, next(reversed(programs.values())), tried)
+    if given.write:
+        write_unseen(left)
+        return 0
     for mutant in left:
-        print(f"survived: {mutant.fault} ({', '.join(mutant.rules)})", file=sys.stderr)
+        print(f"survived: {line(mutant)}", file=sys.stderr)
     print(
-        f"cases {len(suite.cases)}, mutants caught {len(tried) - len(left)} of {len(tried)}, {len(every) - len(tried)} "
-        f"that make no difference, Prometheus versions {', '.join(programs)} ({time.monotonic() - began:.0f} s)"
+        f"cases {len(suite.cases)}, mutants caught {len(tried) - len(left)} of {len(different)}, "
+        f"{len(different) - len(tried)} not yet seen by any case (tools/rules/unseen.txt), "
+        f"Prometheus versions {', '.join(programs)} ({time.monotonic() - began:.0f} s)"
     )
     return 1 if left else 0
 
