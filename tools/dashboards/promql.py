@@ -27,7 +27,6 @@ ROW: Final = f'{PLACE}, source=~"$source"'
 
 LIMITS: Final = Parameters()
 """The thresholds of the alerts, so that page and notification say the same."""
-AGES: Final = f"collection:{PREFIX}age_seconds:min"
 FRESHNESS: Final = f"collection:{PREFIX}fresh:bool"
 LONGEST: Final = f"collection:{PREFIX}success_duration_seconds:longest"
 _MISSED_SECONDS: Final = 3600
