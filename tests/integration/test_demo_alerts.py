@@ -234,10 +234,14 @@ def test_each_alert_arrives_once(stage: Stage) -> None:
 
 def test_alerts_on_failures_say_the_reason_that_the_daemon_tells(stage: Stage) -> None:
     alerts = [notice for notice in _fired(stage) if notice.subject.alert in ON_FAILURES]
-    assert len(alerts) >= 6
+    told = 0
     for subject, _, _, texts in alerts:
         reasons = stage.reasons[subject.database, subject.collection]
-        assert any(f"Reason: {reason} (job " in texts["description"] for reason in reasons), texts["description"]
+        right = any(f"Reason: {reason} (job " in texts["description"] for reason in reasons)
+        # Everything ticks at a second: an alert can come before the record that its text asks for.
+        assert right or "The reason is on the exporter's page." in texts["description"], texts["description"]
+        told += right
+    assert told >= 6
 
 
 def test_alerts_on_outages_say_how_blind_we_are(stage: Stage) -> None:
