@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _ROUNDS: Final = 8
 # With its escape character in any spelling, or without it: many logs drop that one character.
-COLOUR: Final = re.compile(r"(?:\x1b|\\x1b|\\033|\\e|\\u001b)\[[\d;]{0,16}[A-Za-z]|\[\d{0,3}(?:;\d{1,3}){0,4}m(?!\])")
+COLOUR: Final = re.compile(r"(?:\x1b|\\x1b|\\033|\\e|\\u001b)\[[\d;]{0,16}[A-Za-z]|\[\d{1,3}(?:;\d{1,3}){0,4}m(?!\])")
 
 
 def one_line(text: str) -> str:
