@@ -30,7 +30,10 @@ METRICS = {metric.name for metric in CONTRACT} | {
     if metric.kind == "histogram"
     for suffix in ("bucket", "sum", "count")
 }
-FOREIGN_METRICS = {"process_start_time_seconds"}  # prometheus_client's
+FOREIGN_METRICS = {
+    "process_start_time_seconds",
+    "unreliable_ratio",
+}  # prometheus_client's, and a parameter of the rules
 FOREIGN_FLAGS = {"--alertmanager.url"}  # amtool's
 UNITS = "_(?:total|seconds|bytes|ratio|info|ok|successful|partial|folded)"
 SETTINGS = {key.dotted for key in KEYS.values()} | {".".join(path) for path in GROUPS if path}

@@ -18,6 +18,7 @@ from exporter.cli import COMMANDS
 from exporter.errors import KINDS
 from exporter.metrics.contract import CONTRACT
 from exporter.model import FailureClass, State
+from exporter.page.entry import API_COLLECTIONS, API_HISTORY, API_JOBS
 from exporter.web import Reply, Request, create_app
 
 DOCS = ROOT / "docs"
@@ -34,7 +35,7 @@ FAMILIES = {metric.name: metric for metric in CONTRACT} | {
     if metric.kind == "histogram"
     for suffix in ("_bucket", "_sum", "_count")
 }
-TARGET_LABELS = {"job", "instance", "pod", "namespace", "milvus"}
+TARGET_LABELS = {"cluster", "job", "instance", "pod", "namespace", "milvus"}
 CONTRACT_LABELS = {label for metric in CONTRACT for label in metric.labels} | {"le"}
 UNCOUNTED = {FailureClass.SUPERSEDED, FailureClass.CANCELLED, FailureClass.INDEX_WAIT_TIMEOUT}
 
@@ -151,8 +152,8 @@ def test_every_recorded_series_that_is_named_exists(page: Path) -> None:
 
 @pytest.mark.parametrize("query", QUERIES, ids=lambda query: query.page.stem)
 def test_a_query_uses_labels_that_its_metrics_have(query: Query) -> None:
-    for metric, matchers in re.findall(r"(\w+)\{([^}]*)\}", query.text):
-        own = FAMILIES[metric].labels if metric in FAMILIES else ()
+    for metric, matchers in re.findall(r"([\w:]+)\{([^}]*)\}", query.text):
+        own = CONTRACT_LABELS if ":" in metric else FAMILIES[metric].labels if metric in FAMILIES else ()
         labels = set(re.findall(r'(\w+)(?:=~|!~|!=|=)"', matchers))
         assert labels <= {*own, *TARGET_LABELS}, metric
     for names in re.findall(r"\b(?:by|without|on|ignoring|group_left) \(([^)]*)\)", query.text):
@@ -216,6 +217,9 @@ async def _status(path: str) -> int:
     async def metrics(*_: str) -> Reply:
         return Reply(200, "text/plain", (b"",))
 
+    async def page(_: Request) -> Reply:
+        return Reply(200, "application/json", (b"{}",))
+
     async def reload() -> tuple[str, ...]:
         return ()
 
@@ -225,6 +229,7 @@ async def _status(path: str) -> int:
         ready=lambda: True,
         config_text=str,
         telemetry_path="/metrics",
+        pages=dict.fromkeys((API_COLLECTIONS, API_HISTORY, API_JOBS, "/sd"), page),
         reload=reload,
     )
     method = "POST" if path == "/-/reload" else "GET"

@@ -31,16 +31,22 @@ TIMES = {
     "slow_floor": 20,
     "timeout_margin": 5,
     "outdated_floor": 1,
-    "stale_for": 2,
+    "stale_margin": 2,
+    "gap": 3,
+    "partial_within": 3,
+    "scrapes_within": 5,
+    "down_for": 2,
+    "clock_within": 5,
     "job_for": 2,
     "blind_for": 2,
     "account_for": 1,
     "reload_for": 2,
     "errors_within": 10,
-    "fact_keep": 2,
-    "job_keep": 2,
     "baseline_interval": 2,
     "baseline_lasts": 60,
+    # Each for itself: what many have in common is another play.
+    "shared_from": 1000,
+    "unreliable_failures": 1000,
 }
 OUTDATED_AFTER = 3
 """Poll intervals, of a second."""
@@ -147,7 +153,7 @@ def _of_job(seen: Samples, moment: float, longest: float | None, database: str, 
     still = moment - (seen.value("last_job_progress_change_timestamp_seconds", **place) or moment)
     progress = seen.value("last_job_progress_ratio", **place) or 0
     waiting = "RefreshPending" in states and not progress and elapsed > TIMES["pending"]
-    unusual = longest is None or elapsed > 3 * longest
+    unusual = elapsed > (3 * longest if longest else 3600 / SPEED)
     if waiting:
         yield "RefreshPendingTooLong"
     if still > TIMES["still"] and not waiting and (0 < progress < 0.9 or unusual):
@@ -228,17 +234,25 @@ def test_each_alert_arrives_once(stage: Stage) -> None:
 
 def test_alerts_on_failures_say_the_reason_that_the_daemon_tells(stage: Stage) -> None:
     alerts = [notice for notice in _fired(stage) if notice.subject.alert in ON_FAILURES]
-    assert len(alerts) >= 6
+    told = 0
     for subject, _, _, texts in alerts:
         reasons = stage.reasons[subject.database, subject.collection]
-        assert any(f"Reason: {reason} (job " in texts["description"] for reason in reasons), texts["description"]
+        right = any(f"Reason: {reason} (job " in texts["description"] for reason in reasons)
+        # Everything ticks at a second: an alert can come before the record that its text asks for.
+        assert right or "The reason is on the exporter's page." in texts["description"], texts["description"]
+        told += right
+    assert told >= 6
 
 
 def test_alerts_on_outages_say_how_blind_we_are(stage: Stage) -> None:
     texts = {notice.subject.alert: notice.texts["description"] for notice in _fired(stage)}
     assert re.match(r"The last good poll was \d+(\.\d+)?s ago: Milvus is down", texts["RefreshDataOutdated"])
-    (unlisted,) = re.findall(r"Not listed, and shown as of before: ([\w/, ]+)\.", texts["RefreshListingPartial"])
-    assert set(unlisted.split(", ")) <= stage.unlisted
+    partial = [
+        notice.texts["description"] for notice in _fired(stage) if notice.subject.alert == "RefreshListingPartial"
+    ]
+    told = [re.findall(r"Not listed, and shown as of before: ([\w/, ]+)\.", text) for text in partial]
+    assert {name for (unlisted,) in filter(None, told) for name in unlisted.split(", ")} <= stage.unlisted
+    assert any(told), "the alert outlasts what it tells, and so do its last texts"
 
 
 def test_in_each_trouble_the_daemon_names_its_kind_and_goes_on_serving_what_it_knows(stage: Stage) -> None:

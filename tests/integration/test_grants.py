@@ -96,7 +96,7 @@ def failures(now: Samples) -> dict[tuple[str, str], float]:
 
 def alerts(now: Samples) -> bool:
     """Return whether the shipped alert fires where Prometheus has these samples for half an hour."""
-    names = ("snapshot_jobs", "jobs_without_visible_collection")
+    names = ("snapshot_jobs", "jobs_without_visible_collection", "poll_last_success_timestamp_seconds")
     target = 'job="milvus-refresh",instance="a:19540"'
     series = [
         {"series": f"milvus_external_refresh_{name}{{{target}}}", "values": f"{now.value(name)}x30"}

@@ -18,6 +18,14 @@ def listing(jobs: float, unseen: float, **labels: str) -> tuple[Series, ...]:
     )
 
 
+def polled_at(seconds: int, **labels: str) -> tuple[Series, ...]:
+    return (given(contract.LAST_POLL_SUCCESS, seconds, **labels),)
+
+
+LEADS_ELSEWHERE = (*listing(2, 0, milvus="west", **NEW), *polled_at(3, milvus="west", **NEW))
+"""The replica that is cut off from one Milvus is the one to believe on another."""
+
+
 def text(jobs: int, milvus: str = "") -> Fired:
     name, labels = named(milvus)
     return of_exporter(
@@ -32,14 +40,14 @@ def text(jobs: int, milvus: str = "") -> Fired:
 
 CASES = (
     Case(
-        "fires fifteen minutes after grants are lost, and ends when they are given back",
+        "fires five minutes after grants are lost, and ends when they are given back",
         (
             given(contract.SNAPSHOT_JOBS, 7),
             given(contract.JOBS_WITHOUT_VISIBLE_COLLECTION, {0: 0, 10: 7, 40: 0}),
         ),
-        (*silent(ALERT, 24), fires(ALERT, 25, text(7)), *firing(ALERT, 39), *silent(ALERT, 40)),
+        (*silent(ALERT, 14), fires(ALERT, 15, text(7)), *firing(ALERT, 39), *silent(ALERT, 40)),
     ),
-    Case("names its Milvus", listing(3, 3, milvus="east"), (fires(ALERT, 15, text(3, "east")),)),
+    Case("names its Milvus", listing(3, 3, milvus="east"), (fires(ALERT, 5, text(3, "east")),)),
     Case("silent while one job's collection is visible: the others may be dropped", listing(7, 6), silent(ALERT, 60)),
     Case("silent for an empty Milvus", listing(0, 0), silent(ALERT, 60)),
     Case(
@@ -48,12 +56,30 @@ CASES = (
         silent(ALERT, 60),
     ),
     Case(
-        "a replica whose listing is older does not end it",
-        (*listing(7, 7), *listing(5, 5, **NEW)),
-        firing(ALERT, 15, 60),
+        "lost scrapes, one in two, do not silence it",
+        (
+            given(contract.SNAPSHOT_JOBS, "7 stale " * 30),
+            given(contract.JOBS_WITHOUT_VISIBLE_COLLECTION, "7 stale " * 30),
+        ),
+        firing(ALERT, *range(5, 60)),
     ),
     Case(
-        "silent where one replica sees collections",
+        "the replica that polled last tells it: what one that is cut off has seen before neither ends nor raises it",
+        (*listing(7, 7), *polled_at(2), *listing(9, 5, **NEW), *polled_at(1, **NEW), *LEADS_ELSEWHERE),
+        (fires(ALERT, 5, text(7)), *firing(ALERT, 60)),
+    ),
+    Case(
+        "silent where the replica that polled last sees collections",
+        (*listing(7, 5), *polled_at(2), *listing(7, 7, **NEW), *polled_at(1, **NEW), *LEADS_ELSEWHERE),
+        silent(ALERT, 5, 60),
+    ),
+    Case(
+        "two replicas that polled at the same moment: the larger listing tells it",
+        (*listing(7, 7), *listing(5, 5, **NEW)),
+        (fires(ALERT, 5, text(7)),),
+    ),
+    Case(
+        "silent where the larger listing of two replicas has a collection that is seen",
         (*listing(7, 5), *listing(5, 5, **NEW)),
         silent(ALERT, 60),
     ),

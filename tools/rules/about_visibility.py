@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from exporter.metrics import contract
 from rules.model import Alert
-from rules.promql import over_replicas
+from rules.promql import leading, target
 from rules.texts import COUNT, MILVUS
 
 if TYPE_CHECKING:
@@ -19,10 +19,10 @@ def alerts(p: Parameters) -> tuple[Alert, ...]:
 
 
 def _no_collection_visible(p: Parameters) -> Alert:
-    unseen = over_replicas(p, contract.JOBS_WITHOUT_VISIBLE_COLLECTION)
+    unseen, listed = leading(p, contract.JOBS_WITHOUT_VISIBLE_COLLECTION), leading(p, contract.SNAPSHOT_JOBS)
     return Alert(
         name="MilvusExternalRefreshNoCollectionVisible",
-        expr=f"{unseen}\n  >=\n{over_replicas(p, contract.SNAPSHOT_JOBS)} > 0",
+        expr=f"{unseen}\n  >= on {target(p)}\n{listed} > 0",
         severity="warning",
         summary=f"{MILVUS} shows the exporter none of the collections that are refreshed",
         description=(

@@ -26,11 +26,16 @@ sys.path[:] = [str(ROOT), str(ROOT / "tools"), *(path for path in sys.path if pa
 
 from rules import promtool  # noqa: E402
 from rules.cases import Case  # noqa: E402
+from rules.equivalent import line, no_difference, read_unseen, write_unseen  # noqa: E402
 from rules.mutate import Mutant, Rule, mutants  # noqa: E402
 
 SHIPPED: Final = ROOT / "deploy" / "prometheus" / "milvus-refresh.rules.yml"
 _AT_ONCE: Final = 16
+_ROUNDS: Final = (1, 2, 4, 8, 1000)
+"""How many cases a mutant gets one after the other, as long as none has caught it: in the end all of them."""
 _FAILED: Final = re.compile(r"\bmutant (\d+) case (\d+)\b")
+_NO_SUCCESS: Final = re.compile(r"^Unit Testing: +\S*/(\d+)/\S+\n(?! *SUCCESS)", re.MULTILINE)
+"""A file of a mutant's that fails. A rule that cannot be evaluated is told without the case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +62,7 @@ class Suite:
         for name, rule in self.rules.items():
             if name in wanted:
                 group = made.setdefault(self.groups[name]["name"], {**self.groups[name], "rules": []})
-                group["rules"].append(instead.rule if instead and instead.name == name else rule)
+                group["rules"].append(instead.rules.get(name, rule) if instead else rule)
         return {"groups": list(made.values())}
 
 
@@ -77,9 +82,10 @@ def load(path: Path = SHIPPED) -> Suite:
 
 
 def _read_by(name: str, rules: dict[str, Rule]) -> frozenset[str]:
+    texts = {one: " ".join((rule["expr"], *rule.get("annotations", {}).values())) for one, rule in rules.items()}
     found, new = {name}, {name}
     while new:
-        new = {other for one in new for other in rules if other in rules[one]["expr"]} - found
+        new = {other for one in new for other in rules if other in texts[one]} - found
         found |= new
     return frozenset(found)
 
@@ -95,24 +101,21 @@ def test(suite: Suite, program: str) -> list[str]:
 
 
 def survivors(suite: Suite, program: str, tried: list[Mutant]) -> list[Mutant]:
-    """Return the mutants of one rule that no case notices. Raises ``ValueError`` for one that is no rule at all.
+    """Return the mutants that no case notices. Raises ``ValueError`` for one that is no rule at all.
 
-    Cases that have caught others of the rule come first, so that most mutants need one or two. Many go into one call of
-    promtool, which takes longer to start than a case to run.
+    Cases that have caught others come first, so that most mutants need one or two. Many go into one call of promtool,
+    which takes longer to start than a case to run.
     """
-    caught: dict[str, Counter[str]] = {}
-    left: list[Mutant] = []
-    for place in range(0, len(tried), _AT_ONCE):
-        left += _left_of(suite, program, tried[place : place + _AT_ONCE], caught)
-    return left
+    caught: Counter[tuple[str, str]] = Counter()
+    batches = [tried[place : place + _AT_ONCE] for place in range(0, len(tried), _AT_ONCE)]
+    with ThreadPoolExecutor(_workers()) as pool:
+        return [one for left in pool.map(lambda some: _left_of(suite, program, some, caught), batches) for one in left]
 
 
-def _left_of(suite: Suite, program: str, tried: list[Mutant], caught: dict[str, Counter[str]]) -> list[Mutant]:
-    name = tried[0].name
-    cases = [case for case in suite.cases if any(name in suite.reads[about] for about in case.about)]
-    unseen = {mutant: _likeliest_first(mutant, cases, caught.setdefault(mutant.kind, Counter())) for mutant in tried}
-    for size in (1, 2, 4, len(cases)):
-        order = list(unseen)
+def _left_of(suite: Suite, program: str, tried: list[Mutant], caught: Counter[tuple[str, str]]) -> list[Mutant]:
+    unseen = {mutant: _likeliest_first(suite, mutant, caught) for mutant in tried}
+    for size in _ROUNDS:
+        order = [mutant for mutant, cases in unseen.items() if cases]
         with tempfile.TemporaryDirectory(prefix="rules-") as folder:
             files = []
             for number, mutant in enumerate(order):
@@ -121,28 +124,29 @@ def _left_of(suite: Suite, program: str, tried: list[Mutant], caught: dict[str, 
                 files += _written(suite, Path(folder) / str(number), mutant, marked)
             said = promtool.run(program, files) if files else ""
         if "could not parse" in said or "parse error" in said:
-            raise ValueError(f"a mutant of {name} is no valid rule: {said}")
+            raise ValueError(f"a mutant is no valid rule: {said}")
         for number, case in set(_FAILED.findall(said)):
-            caught[order[int(number)].kind][suite.cases[int(case)].name] += 1
+            for name in order[int(number)].rules:
+                caught[name, suite.cases[int(case)].name] += 1
+        for number in {one for one, _ in _FAILED.findall(said)} | set(_NO_SUCCESS.findall(said)):
             unseen.pop(order[int(number)], None)
-        if not unseen:
-            break
     return list(unseen)
 
 
-def _likeliest_first(mutant: Mutant, cases: list[Case], caught: Counter[str]) -> list[Case]:
+def _likeliest_first(suite: Suite, mutant: Mutant, caught: Counter[tuple[str, str]]) -> list[Case]:
     def rank(case: Case) -> tuple[bool, int, float]:
         # A fault in a text is seen where there is much that could be quoted wrongly.
         size = -len(case.given) if mutant.kind == "texts" else case.cost
-        return mutant.name not in case.about, -caught[case.name], size
+        return not case.about & mutant.rules.keys(), -sum(caught[name, case.name] for name in mutant.rules), size
 
-    return sorted(cases, key=rank)
+    reading = [case for case in suite.cases if any(mutant.rules.keys() & suite.reads[about] for about in case.about)]
+    return sorted(reading, key=rank)
 
 
 def _written(suite: Suite, folder: Path, mutant: Mutant, cases: dict[str, Case]) -> list[Path]:
     folder.mkdir()
     about = frozenset[str]().union(*(case.about for case in cases.values()))
-    return promtool.write(folder, suite.rule_file({mutant.name, *about}, mutant), cases) if cases else []
+    return promtool.write(folder, suite.rule_file(about, mutant), cases)
 
 
 def _run(program: str, rules: dict[str, Any], cases: Iterable[Case]) -> str:
@@ -159,6 +163,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--no-mutants", action="store_true", help="only the cases")
     parser.add_argument("--rule", help="only mutants of this rule")
+    parser.add_argument("--write", action="store_true", help="try all mutants and write down those that survive")
     given = parser.parse_args(arguments)
     began, programs, suite = time.monotonic(), promtool.installed(), load()
     if not programs:
@@ -171,20 +176,20 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"promtool {version}:\n{said}", file=sys.stderr)
     if failed:
         return 1
-    tried = [one for rule in suite.rules.values() for one in mutants(rule) if given.rule in (None, one.name)]
-    tried = [] if given.no_mutants else tried
-    first = next(iter(programs.values()))
-    by_rule: dict[str, list[Mutant]] = {}
-    for one in tried:
-        by_rule.setdefault(one.name, []).append(one)
-    longest_first = sorted(by_rule.values(), key=len, reverse=True)
-    with ThreadPoolExecutor(_workers()) as pool:
-        left = [one for lives in pool.map(lambda some: survivors(suite, first, some), longest_first) for one in lives]
+    every = [] if given.no_mutants else [one for one in mutants(suite.rules) if given.rule in (None, *one.rules)]
+    different = [one for one in every if not no_difference(one)]
+    unseen = frozenset[str]() if given.write else read_unseen()
+    tried = [one for one in different if line(one) not in unseen]
+    left = survivors(suite, next(reversed(programs.values())), tried)
+    if given.write:
+        write_unseen(left)
+        return 0
     for mutant in left:
-        print(f"survived: {mutant.name}: {mutant.fault}", file=sys.stderr)
+        print(f"survived: {line(mutant)}", file=sys.stderr)
     print(
-        f"cases {len(suite.cases)}, mutants caught {len(tried) - len(left)} of {len(tried)}, Prometheus versions "
-        f"{', '.join(programs)} ({time.monotonic() - began:.0f} s)"
+        f"cases {len(suite.cases)}, mutants caught {len(tried) - len(left)} of {len(different)}, "
+        f"{len(different) - len(tried)} not yet seen by any case (tools/rules/unseen.txt), "
+        f"Prometheus versions {', '.join(programs)} ({time.monotonic() - began:.0f} s)"
     )
     return 1 if left else 0
 
