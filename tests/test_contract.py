@@ -36,7 +36,8 @@ last_success_timestamp_seconds               gauge      database collection
 last_failure_timestamp_seconds               gauge      database collection
 last_success_duration_seconds                gauge      database collection
 consecutive_failures                         gauge      database collection
-last_failure_info                            gauge      database collection source job_id failure_class reason
+last_failure_info                       gauge      database collection source source_root job_id failure_class reason
+failing_collections                          gauge      source_root failure_class
 jobs_finished_total                          counter    database collection
 jobs_failed_total                            counter    database collection
 max_age_seconds                              gauge      database collection

@@ -16,8 +16,13 @@ import yaml
 from peers.parts import ROOT
 
 from exporter.errors import KINDS
+from exporter.metrics import contract
 from exporter.metrics.contract import CONTRACT
 from exporter.model import FailureClass, State
+
+sys.path.insert(0, str(ROOT / "tools"))
+
+from rules import Parameters
 
 DEPLOY = ROOT / "deploy"
 MANIFEST = Path("kubernetes/components/prometheus-operator/prometheusrule.yaml")
@@ -30,8 +35,9 @@ ALL = [rule for group in GROUPS for rule in group["rules"]]
 ALERTS: dict[str, dict[str, Any]] = {rule["alert"]: rule for rule in ALL if "alert" in rule}
 RECORDS = {rule["record"] for rule in ALL if "record" in rule}
 NAMES = {name for one in CONTRACT for name in ((one.name,) if one.kind != "histogram" else (f"{one.name}_bucket",))}
-LABELS = {one.name: set(one.labels) for one in CONTRACT}
-TARGET = {"job", "instance", "pod", "namespace", "milvus"}
+LABELS = {one.name: set(one.labels) for one in CONTRACT} | {"ALERTS": {"alertname", "alertstate"}}
+TARGET = {"job", "instance", "cluster", "namespace", "milvus"}
+OF_RECORDS = TARGET.union(*LABELS.values())
 VALUES = {"state": set(map(str, State)), "failure_class": set(map(str, FailureClass)), "kind": set(KINDS)}
 
 
@@ -71,11 +77,11 @@ def test_the_check_notices_a_file_that_was_edited_by_hand(tmp_path: Path) -> Non
 
 def test_a_parameter_changes_every_file_that_it_is_in(tmp_path: Path) -> None:
     runbooks, job = "https://wiki.example.com/milvus", "lake-exporter"
-    assert generator("--to", str(tmp_path), "--set", f"runbooks={runbooks}", "--set", f"job={job}").returncode == 0
+    assert generator("--to", str(tmp_path), "--set", f"runbooks={runbooks}", "--set", f"jobs={job}").returncode == 0
     for made in (tmp_path / "prometheus" / "milvus-refresh.rules.yml", tmp_path / MANIFEST):
         text = made.read_text(encoding="utf-8")
         assert f"{runbooks}/MilvusExternalRefreshFailed.md" in text
-        assert f'absent(up{{job="{job}"}})' in text
+        assert f'absent_over_time(up{{job=~"{job}"}}[6h])' in text
 
 
 @pytest.mark.parametrize(
@@ -108,8 +114,8 @@ def test_every_metric_and_label_of_an_expression_exists(expr: str) -> None:
     bare = re.sub(r'"[^"]*"', '""', expr)
     used = set(re.findall(r"[a-zA-Z_:]*milvus_external_refresh_[\w:]+", bare))
     assert used <= NAMES | RECORDS
-    for name, matchers in re.findall(r"(\w+)\{([^}]*)\}", bare):
-        known = LABELS.get(name, set()) | TARGET
+    for name, matchers in re.findall(r"([\w:]+)\{([^}]*)\}", bare):
+        known = OF_RECORDS if name in RECORDS else LABELS.get(name, set()) | TARGET
         assert set(re.findall(r"(\w+)\s*=~?", matchers)) <= known, name
     for labels in re.findall(r"(?:without|by|on|ignoring) \(([^)]*)\)", bare):
         assert set(labels.split(", ")) <= TARGET.union(*LABELS.values()), labels
@@ -117,7 +123,7 @@ def test_every_metric_and_label_of_an_expression_exists(expr: str) -> None:
 
 @pytest.mark.parametrize("expr", EXPRESSIONS)
 def test_every_state_class_and_kind_of_an_expression_exists(expr: str) -> None:
-    for label, values in re.findall(r'(state|failure_class|kind)=~?"([^"]*)"', expr):
+    for label, values in re.findall(r'\b(state|failure_class|kind)=~?"([^"]*)"', expr):
         assert set(values.split("|")) <= VALUES[label]
 
 
@@ -143,7 +149,9 @@ def test_no_alert_name_has_two_severities_and_info_never_stands_alone() -> None:
 @pytest.mark.parametrize("name", ALERTS)
 def test_an_alert_on_a_collection_says_the_reason_and_links_to_it(name: str) -> None:
     annotations, of_collection = ALERTS[name]["annotations"], "database" in ALERTS[name]["annotations"]["summary"]
+    many = {"MilvusExternalManyCollectionsStale", "MilvusExternalRefreshSourceFailing"}
     assert ("Reason: " in annotations["description"]) == of_collection
+    assert ("One reason: " in annotations["description"]) == (name in many)
     assert ("var-collection=" in annotations["dashboard_url"]) == of_collection
 
 
@@ -189,9 +197,9 @@ def test_alertmanagers_example_speaks_of_alerts_and_labels_that_exist() -> None:
             assert name in ALERTS
     route = example["route"]["routes"][0]
     labels = [route["group_by"], *(rule["equal"] for rule in example["inhibit_rules"])]
-    assert {label for some in labels for label in some} <= TARGET | {"database", "collection"}
+    assert {label for some in labels for label in some} <= TARGET.union(LABELS[contract.LAST_FAILURE_INFO.name])
     for some in labels:
-        assert {"job", "namespace", "milvus"} <= set(some), "one Milvus would mute another"
+        assert set(Parameters().identity) <= set(some), "one Milvus would mute another"
 
 
 def alternatives(pattern: str) -> list[str]:
@@ -205,8 +213,10 @@ def alternatives(pattern: str) -> list[str]:
 def test_the_example_configuration_of_prometheus_loads_the_rules_under_the_job_that_they_ask_for() -> None:
     example = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.example.yml").read_text(encoding="utf-8"))
     assert example["rule_files"] == [RULES.name]
-    (job,) = [one["job_name"] for one in example["scrape_configs"]]
-    assert f'up{{job="{job}"}}' in ALERTS["MilvusExternalRefreshExporterDown"]["expr"]
+    many = yaml.safe_load((DEPLOY / "prometheus" / "many-milvus.example.yml").read_text(encoding="utf-8"))
+    (asked,) = set(re.findall(r'up\{job=~"([^"]*)"\}', ALERTS["MilvusExternalRefreshExporterDown"]["expr"]))
+    for job in (*example["scrape_configs"], *many["scrape_configs"]):
+        assert re.fullmatch(asked, job["job_name"])
 
 
 def test_the_mixin_holds_every_rule_once_and_both_dashboards() -> None:

@@ -5,8 +5,10 @@ Faults put into the rules, each of which a case has to notice, take a minute: ``
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from peers.parts import ROOT, generations, missing
@@ -42,6 +44,43 @@ def test_rules_and_example_configuration_are_valid(release: str) -> None:
 @pytest.mark.parametrize("release", RELEASES)
 def test_rules_keep_every_promise(release: str) -> None:
     assert run_tests.test(SUITE, promtool(release)) == []
+
+
+@pytest.mark.real
+def test_alerts_keep_their_promises_where_the_ruler_adds_labels_to_what_it_records() -> None:
+    """Thanos Ruler and vmalert do: a join on all labels would find nothing."""
+    labelled = {
+        name: {**rule, "labels": {"ruler": "eu-1"}} if "record" in rule else rule for name, rule in SUITE.rules.items()
+    }
+    cases = tuple(one for one in SUITE.cases if not any("record" in SUITE.rules[name] for name in one.about))
+    assert len(cases) > 100
+    assert run_tests.test(replace(SUITE, rules=labelled, cases=cases), promtool("system")) == []
+
+
+@pytest.mark.real
+def test_a_text_whose_queries_find_nothing_stays_whole_and_asserts_nothing() -> None:
+    """Grafana-managed rules have no `query`, and elsewhere it can fail."""
+    name = "MilvusExternalCollectionStale"
+    rule, case = SUITE.rules[name], next(one for one in SUITE.cases if one.name.startswith("says where to look"))
+    texts = {key: text.replace("milvus_external_refresh_", "nothing_") for key, text in rule["annotations"].items()}
+    assert texts["description"] != rule["annotations"]["description"]
+    (said,) = run_tests.test(
+        SUITE.only(name, {**rule, "annotations": texts}, lambda one: one is case), promtool("system")
+    )
+    told = re.findall(r'description="([^"]*)"', said)[-1]
+    assert told == (
+        "The last successful refresh of lake/orders ended 1h 16m 0s ago. Searches answer from data of that time. See "
+        "the exporter's page: is there a failure, and are refreshes still being started?"
+    )
+
+
+def test_no_record_of_a_group_reads_another_of_it_and_no_join_is_left_to_all_labels() -> None:
+    """Which would be first? And a ruler adds labels to what it records."""
+    records = {name for name, rule in SUITE.rules.items() if "record" in rule}
+    for name, rule in SUITE.rules.items():
+        group = {other for other in records if SUITE.groups[other] == SUITE.groups[name]} - {name}
+        assert not [other for other in group if other in rule["expr"]], name
+        assert not re.search(r"\b(without|ignoring)\b", rule["expr"]), name
 
 
 @pytest.mark.real

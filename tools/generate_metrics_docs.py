@@ -60,6 +60,7 @@ LABELS = {
     "`collection`": "its current name; where that is not known, the name in the job record",
     "`source`": "the external source without user info, query and fragment, at most 256 bytes; `labels.source: bucket` "
     "leaves scheme and bucket, `none` nothing",
+    "`source_root`": "scheme and bucket or host of `source`: what collections that fail together have in common",
     "`state`": "`RefreshPending`, `RefreshInProgress`, `RefreshCompleted`, `RefreshFailed`; `RefreshUnknown` for a "
     "state that is newer than this exporter, which counts as active",
     "`failure_class`": "why a job failed, from a [closed list](#failure-classes)",

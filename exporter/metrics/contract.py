@@ -134,8 +134,15 @@ CONSECUTIVE: Final = _outcome(
 LAST_FAILURE_INFO: Final = _outcome(
     "last_failure_info",
     "The latest failure or index-wait time-out, while no later job has completed; always 1.",
-    (*_ROW, "job_id", "failure_class", "reason"),
+    (*_ROW, "source_root", "job_id", "failure_class", "reason"),
     "For alert texts: fetch the reason from here, so that it is no part of the alert's identity.",
+)
+FAILING: Final = _outcome(
+    "failing_collections",
+    "Collections whose latest refresh failed, by what they have in common.",
+    ("source_root", "failure_class"),
+    "One bucket that refuses is one series, however many collections read it. The commonest fifty; the others are "
+    'added up under `source_root="__other__"`.',
 )
 FINISHED: Final = _outcome_counter(
     "jobs_finished_total",

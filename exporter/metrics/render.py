@@ -16,6 +16,7 @@ from typing import Final
 
 from exporter.ledger import DURATION_BUCKETS
 from exporter.metrics import contract
+from exporter.metrics.causes import failing_by_cause, root_of
 from exporter.metrics.contract import Metric
 from exporter.metrics.text import Format, encoded, escape, head, number
 from exporter.metrics.texts import RowTexts, Texts
@@ -87,6 +88,10 @@ class Renderer:
             yield from _family(
                 metric, format_, self._outcomes.of_all(_FAILED_OPENMETRICS if with_exemplar else place, keep=keep)
             )
+        causes = "".join(
+            [_gauge(contract.FAILING, _cause_labels(*each), n) for each, n in failing_by_cause(snapshot.outcomes)]
+        )
+        yield from _family(contract.FAILING, format_, encoded(causes))
         known_since = f"{contract.KNOWN_SINCE.name} {number(snapshot.known_since)}\n" if snapshot.known_since else ""
         yield from _family(contract.KNOWN_SINCE, format_, encoded(known_since))
         databases = zip(*map(_database_lines, snapshot.databases), strict=True)
@@ -113,6 +118,14 @@ def _database_labels(database: str) -> str:
 
 def _place_labels(place: Collection | tuple[str, str]) -> str:
     return f'database="{escape(place[0])}",collection="{escape(place[1])}"'
+
+
+def _source_labels(source: str) -> str:
+    return f'source="{escape(source)}",source_root="{escape(root_of(source))}"'
+
+
+def _cause_labels(root: str, failure_class: str) -> str:
+    return f'source_root="{escape(root)}",failure_class="{failure_class}"'
 
 
 def _row_labels(place: Collection | tuple[str, str], source: str) -> str:
@@ -176,7 +189,7 @@ def _outcome_texts(row: OutcomeRow) -> Texts:
     """Return the texts of all families, and of failed jobs once more with OpenMetrics' exemplar."""
     labels = _place_labels(row.collection)
     trouble = row.trouble
-    info = f'{labels},source="{escape(trouble.source)}",{_identity(trouble)}' if trouble else ""
+    info = f"{labels},{_source_labels(trouble.source)},{_identity(trouble)}" if trouble else ""
     duration = None if row.last_success_duration is None else round(row.last_success_duration, 3)
     failed = with_exemplar = encoded(_gauge(contract.FAILED, labels, row.failed))
     if failed and row.failed_exemplar:

@@ -253,7 +253,7 @@ def everything() -> Snapshot:
         (rows(failed),),
         folded=(("sales", count(completed=1)),),
         unlisted=(collection(),),
-        outcomes=(outcome(**seen, finished=2, failed=1, failed_exemplar=(failed.job_id, 2.5)),),
+        outcomes=(outcome(**seen, failing=True, finished=2, failed=1, failed_exemplar=(failed.job_id, 2.5)),),
         databases=(database(),),
         collections=(CollectionRow(collection(), "s3://lake/docs", 5.5),),
         known_since=SINCE,

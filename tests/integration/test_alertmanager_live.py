@@ -25,6 +25,7 @@ EXAMPLE = ROOT / "deploy" / "alertmanager" / "alertmanager.example.yml"
 RULES = yaml.safe_load((ROOT / "deploy" / "prometheus" / "milvus-refresh.rules.yml").read_text(encoding="utf-8"))
 ALERTS = {rule["alert"]: rule for group in RULES["groups"] for rule in group["rules"] if "alert" in rule}
 OUTAGE = "RefreshDataOutdated"
+ROUTES = {"critical": "pages", "warning": "tickets", "info": "infos"}
 MUTED_IN_AN_OUTAGE = {
     "RefreshStuck",
     "RefreshSlow",
@@ -32,6 +33,7 @@ MUTED_IN_AN_OUTAGE = {
     "RefreshPastServerTimeout",
     "CollectionStale",
     "CollectionNeverRefreshed",
+    "ManyCollectionsStale",
 }
 REASON = "access denied to s3://lake/orders"
 ORDERS = {"database": "lake", "collection": "orders"}
@@ -56,12 +58,17 @@ class Alertmanager:
     """A real one on the shipped example with its waits cut to a second. Use as a context manager."""
 
     def __init__(self, more_inhibitions: str = "") -> None:
-        self.page, self.context = Webhook(), Webhook()
+        self.hooks = {name: Webhook() for name in ("page", "ticket", "info", "pagerduty", "slack")}
+        self.page, self.ticket, self.info = (self.hooks[name] for name in ("page", "ticket", "info"))
         self._port, self._folder = free_port(), Path(tempfile.mkdtemp(prefix="alertmanager-"))
         text = EXAMPLE.read_text(encoding="utf-8")
+        places = {name: f"http://127.0.0.1:{hook.port}/" for name, hook in self.hooks.items()}
         for pattern, instead in (
-            (r"http://localhost:5001/page", f"http://127.0.0.1:{self.page.port}/"),
-            (r"http://localhost:5001/context", f"http://127.0.0.1:{self.context.port}/"),
+            (r"http://localhost:5001/page", places["page"]),
+            (r"http://localhost:5001/ticket", places["ticket"]),
+            (r"http://localhost:5001/info", places["info"]),
+            (r"https://events.pagerduty.com/v2/enqueue", places["pagerduty"]),
+            (r"https://hooks.slack.com/services/REPLACE/WITH/YOURS", places["slack"]),
             (r"group_wait: 30s", "group_wait: 1s"),
             (r"group_interval: 5m", "group_interval: 1s"),
             (r"\nreceivers:", f"{more_inhibitions}\nreceivers:"),
@@ -86,8 +93,8 @@ class Alertmanager:
     def __exit__(self, *_: object) -> None:
         self._process.terminate()
         self._process.wait(20)
-        self.page.close()
-        self.context.close()
+        for hook in self.hooks.values():
+            hook.close()
         shutil.rmtree(self._folder)
 
     def send(self, *alerts: dict[str, str]) -> None:
@@ -122,7 +129,13 @@ class Alertmanager:
 
 def _texts(labels: dict[str, str]) -> dict[str, str]:
     told = ALERTS.get(labels["alertname"], {}).get("annotations", {}).get("description", "")
-    return {"description": f"Reason: {REASON}." if "Reason: " in told else "No reason."}
+    short = labels["alertname"].removeprefix("MilvusExternal")
+    return {
+        "summary": f"Summary of {short}",
+        "description": f"Reason: {REASON}." if "Reason: " in told else "No reason.",
+        "runbook_url": f"http://wiki.example.com/{short}",
+        "dashboard_url": f"http://grafana.example.com/{short}",
+    }
 
 
 def _now() -> str:
@@ -155,7 +168,7 @@ def test_amtool_finds_no_fault_in_the_example_and_routes_by_severity() -> None:
     assert checked.returncode == 0, checked.stdout + checked.stderr
     for name, rule in ALERTS.items():
         severity = rule["labels"]["severity"]
-        receiver = "milvus-refresh-context" if severity == "info" else "milvus-refresh"
+        receiver = f"milvus-refresh-{ROUTES[severity]}"
         line = ["config", "routes", "test", f"--config.file={EXAMPLE}", f"--verify.receivers={receiver}"]
         labels = [f"alertname={name}", f"severity={severity}", "job=milvus-refresh", "database=lake"]
         done = subprocess.run([amtool, *line, *labels], capture_output=True, text=True, check=False)
@@ -177,9 +190,9 @@ def test_failing_repeatedly_mutes_failed_of_its_own_collection_alone_and_says_th
         alert("RefreshFailed", **ORDERS, namespace="search"),
     )
     assert alertmanager.muted(6) == {("RefreshFailed", "orders", "")}
-    until(lambda: len(messages(alertmanager.page, lambda _: True)) >= 5, "a message for each collection")
+    until(lambda: len(messages(alertmanager.ticket, lambda _: True)) >= 5, "a message for each collection")
     (of_orders,) = [
-        one for one in alertmanager.page.alerts("firing") if one["labels"]["alertname"].endswith("FailingRepeatedly")
+        one for one in alertmanager.ticket.alerts("firing") if one["labels"]["alertname"].endswith("FailingRepeatedly")
     ]
     assert REASON in of_orders["annotations"]["description"]
 
@@ -194,65 +207,106 @@ def test_stuck_and_past_server_timeout_mute_slow_of_their_own_collection_alone(a
         alert("RefreshSlow", **ORDERS, milvus="east"),
     )
     assert alertmanager.muted(6) == {("RefreshSlow", "orders", ""), ("RefreshSlow", "events", "")}
-    until(lambda: len(arrived(alertmanager.context)) == 2, "the two that are not muted arrive as context")
-    assert arrived(alertmanager.context) == {("RefreshSlow", "customers", ""), ("RefreshSlow", "orders", "east")}
+    until(lambda: len(arrived(alertmanager.info)) == 2, "the two that are not muted arrive as context")
+    assert arrived(alertmanager.info) == {("RefreshSlow", "customers", ""), ("RefreshSlow", "orders", "east")}
 
 
-def test_an_outage_mutes_what_is_worked_out_and_no_fact_and_no_other_milvus(alertmanager: Alertmanager) -> None:
-    facts = {"RefreshFailed", "RefreshIndexWaitTimedOut", "RefreshCredentialsRejected", OUTAGE}
+def test_an_outage_mutes_what_is_worked_out_and_no_fact_and_no_other_milvus_or_cluster(
+    alertmanager: Alertmanager,
+) -> None:
+    facts = {"RefreshFailed", "RefreshFailingRepeatedly", "RefreshSourceFailing", "RefreshUnreliable"}
+    others = ({"milvus": "east"}, {"cluster": "eu"})
     alertmanager.send(
         *(alert(short, **ORDERS) for short in sorted(MUTED_IN_AN_OUTAGE)),
-        alert("RefreshFailed", **ORDERS),
-        alert("RefreshFailingRepeatedly", database="lake", collection="customers"),
-        alert("RefreshIndexWaitTimedOut", database="ml", collection="embeddings"),
-        alert("RefreshCredentialsRejected"),
+        *(alert(short, **of_its_own(short)) for short in sorted(facts)),
         alert(OUTAGE),
-        *(alert(short, **ORDERS, milvus="east") for short in sorted(MUTED_IN_AN_OUTAGE - {"RefreshSlow"})),
+        *(
+            alert(short, **ORDERS, **other)
+            for short in sorted(MUTED_IN_AN_OUTAGE - {"RefreshSlow"})
+            for other in others
+        ),
     )
-    assert alertmanager.muted(16) == {(short, "orders", "") for short in MUTED_IN_AN_OUTAGE}
-    page = until(
-        lambda: arrived(alertmanager.page) if len(arrived(alertmanager.page)) >= 9 else None, "all that is left"
+    muted = alertmanager.muted(len(MUTED_IN_AN_OUTAGE) * 3 + len(facts) - 1)
+    assert muted == {(short, "orders", "") for short in MUTED_IN_AN_OUTAGE}
+    told = until(
+        lambda: told if len(told := arrived(alertmanager.page) | arrived(alertmanager.ticket)) >= 17 else None,
+        "all that is left",
     )
-    assert {short for short, _, milvus in page if not milvus} == facts - {"RefreshIndexWaitTimedOut"} | {
-        "RefreshFailingRepeatedly"
+    assert {short for short, collection, _ in told if collection != "orders"} == facts | {OUTAGE}
+    assert {short for short, _, milvus in told if milvus} == MUTED_IN_AN_OUTAGE - {"RefreshSlow"}
+    failed = [one for one in alertmanager.ticket.alerts("firing") if one["labels"]["alertname"].endswith("hFailed")]
+    assert all(REASON in one["annotations"]["description"] for one in failed), "the outage has swallowed the reason"
+
+
+def of_its_own(short: str) -> dict[str, str]:
+    return {"database": "lake", "collection": f"of_{short}"}
+
+
+def test_who_cannot_be_scraped_or_is_refused_is_one_page(alertmanager: Alertmanager) -> None:
+    blind = ("RefreshDataOutdated", "RefreshCredentialsRejected", "RefreshInventoryOutdated", "RefreshReplicaBlind")
+    alertmanager.send(
+        *(alert(short, milvus="gone") for short in ("RefreshTargetGone", *blind)),
+        *(alert(short, milvus="down") for short in ("RefreshExporterDown", *blind)),
+        *(alert(short, milvus="refused") for short in blind[:3]),
+        *(alert(short, milvus="well") for short in blind[2:]),
+    )
+    assert alertmanager.muted(15) == {
+        *((short, "", milvus) for milvus in ("gone", "down") for short in blind),
+        *((short, "", "refused") for short in (blind[0], blind[2])),
     }
-    assert {short for short, _, milvus in page if milvus} == MUTED_IN_AN_OUTAGE - {"RefreshSlow"}
-    (failed,) = [one for one in alertmanager.page.alerts("firing") if one["labels"]["alertname"].endswith("Failed")]
-    assert REASON in failed["annotations"]["description"], "the outage has swallowed the reason"
+    until(lambda: len(arrived(alertmanager.page)) == 3, "three pages")
+    assert len(messages(alertmanager.page, lambda _: True)) == 3
 
 
 def test_one_message_holds_all_of_a_collection_with_its_reason_and_nothing_of_another(
     alertmanager: Alertmanager,
 ) -> None:
     alertmanager.send(
-        alert("CollectionStale", **ORDERS),
         alert("RefreshFailed", **ORDERS),
-        alert("CollectionStale", database="lake", collection="customers"),
-        alert("CollectionStale", **ORDERS, milvus="east"),
+        alert("RefreshStuck", **ORDERS),
+        alert("RefreshFailed", database="lake", collection="customers"),
+        alert("RefreshFailed", **ORDERS, milvus="east"),
+        alert("RefreshFailed", **ORDERS, cluster="eu"),
+        alert("CollectionStale", **ORDERS),
     )
-    assert alertmanager.muted(4) == set(), "stale must not mute failed: it would take the reason along"
-    until(lambda: len(alertmanager.page.posts) >= 3, "three messages")
-    assert sorted(map(sorted, messages(alertmanager.page, lambda _: True))) == [
-        [("CollectionStale", "customers", "")],
-        [("CollectionStale", "orders", ""), ("RefreshFailed", "orders", "")],
-        [("CollectionStale", "orders", "east")],
+    assert alertmanager.muted(6) == set(), "stale must not mute failed: it would take the reason along"
+    until(lambda: len(alertmanager.ticket.posts) >= 4 and alertmanager.page.posts, "four tickets and a page")
+    assert sorted(map(sorted, messages(alertmanager.ticket, lambda _: True))) == [
+        [("RefreshFailed", "customers", "")],
+        [("RefreshFailed", "orders", "")],
+        [("RefreshFailed", "orders", ""), ("RefreshStuck", "orders", "")],
+        [("RefreshFailed", "orders", "east")],
     ]
+    assert messages(alertmanager.page, lambda _: True) == [{("CollectionStale", "orders", "")}]
+
+
+def test_slack_and_pagerduty_are_told_what_has_happened_why_and_what_to_do(alertmanager: Alertmanager) -> None:
+    alertmanager.send(alert("RefreshFailed", **ORDERS), alert("CollectionStale", **ORDERS))
+    slack = until(lambda: alertmanager.hooks["slack"].posts, "Slack is told")
+    pagerduty = until(lambda: alertmanager.hooks["pagerduty"].posts, "PagerDuty is told")
+    (ticket,) = slack[0]["attachments"]
+    assert ticket["title"] == "Summary of RefreshFailed"
+    assert ticket["title_link"] == "http://grafana.example.com/RefreshFailed"
+    assert ticket["text"] == f"Reason: {REASON}. <http://wiki.example.com/RefreshFailed|What to do>\n"
+    page = pagerduty[0]["payload"]
+    assert page["summary"] == "Summary of CollectionStale"
+    assert REASON in page["custom_details"]["description"]
+    assert page["custom_details"]["runbook"] == "http://wiki.example.com/CollectionStale"
 
 
 def test_a_muted_alert_does_not_arrive_with_a_later_message_of_its_group(alertmanager: Alertmanager) -> None:
     alertmanager.send(alert("RefreshFailed", **ORDERS), alert("RefreshFailingRepeatedly", **ORDERS))
-    until(lambda: arrived(alertmanager.page), "the first message")
-    alertmanager.send(alert("CollectionStale", **ORDERS))
-    until(lambda: ("CollectionStale", "orders", "") in arrived(alertmanager.page), "a later message of the group")
-    assert ("RefreshFailed", "orders", "") not in arrived(alertmanager.page)
+    until(lambda: arrived(alertmanager.ticket), "the first message")
+    alertmanager.send(alert("RefreshStuck", **ORDERS))
+    until(lambda: ("RefreshStuck", "orders", "") in arrived(alertmanager.ticket), "a later message of the group")
+    assert ("RefreshFailed", "orders", "") not in arrived(alertmanager.ticket)
 
 
 def test_the_inhibition_of_kube_prometheus_stack_mutes_nothing_more() -> None:
     with Alertmanager(KUBE_PROMETHEUS_STACK) as alertmanager:
         everything = [
-            alert(name.removeprefix("MilvusExternal"), **({"collection": f"c{n}"} if "collection" in str(rule) else {}))
-            for n, (name, rule) in enumerate(ALERTS.items())
-            if not name.endswith(OUTAGE)
+            alert(name.removeprefix("MilvusExternal"), milvus=f"m{n}", **({"collection": "orders"} if n % 2 else {}))
+            for n, name in enumerate(ALERTS)
         ]
         alertmanager.send(*everything)
         assert alertmanager.muted(len(everything)) == set()

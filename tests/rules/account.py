@@ -50,9 +50,10 @@ def reload(who: str, milvus: str = "") -> Fired:
 
 OF_LISTING = (
     Case(
-        "fires after fifteen minutes, and names what could not be listed, of this Milvus alone",
+        "fires within ten minutes, and names what could not be listed, of this Milvus alone",
         (
             given(contract.PARTIAL, {0: 0, 10: 1, 40: 0}),
+            given(contract.UNLISTED, 1, cluster="other", collection="a"),
             given(contract.UNLISTED, 1),
             given(contract.UNLISTED, 1, **NEW),
             given(contract.UNLISTED, 1, database="", collection="zebra"),
@@ -66,11 +67,19 @@ OF_LISTING = (
             given(contract.UNLISTED, 1, milvus="other", collection="c"),
         ),
         (
-            *silent(PARTIAL, 24),
-            fires(PARTIAL, 25, partial(" Not listed, and shown as of before: lake/orders, zebra.")),
+            *silent(PARTIAL, 19),
+            fires(PARTIAL, 20, partial(" Not listed, and shown as of before: lake/orders, zebra.")),
             *firing(PARTIAL, 39),
-            *silent(PARTIAL, 40),
+            *silent(PARTIAL, 46),
         ),
+    ),
+    Case(
+        "one good poll in ten is no cure, nine are",
+        (
+            given(contract.PARTIAL, "0 1x8 " * 10, milvus="mostly"),
+            given(contract.PARTIAL, "1 0x8 " * 10, milvus="now_and_then"),
+        ),
+        firing(PARTIAL, *range(20, 60)),
     ),
     Case(
         "reads well when every collection could be listed by name",
@@ -120,16 +129,16 @@ OF_LISTING = (
 
 OF_STATE = (
     Case(
-        "an unusable state file is told after fifteen minutes, with the replica that has it",
+        "an unusable state file is told after ten minutes, with the replica that has it",
         (
             given(contract.STATE_OK, {0: 1, 10: 0, 40: 1}),
             given(contract.STATE_OK, 1, **NEW),
             *(
-                given(contract.STATE_OK, {0: 1, 25: 0, 26: 1}, instance="c", **{label: "other"})
-                for label in ("job", "namespace", "milvus")
+                given(contract.STATE_OK, {0: 1, 20: 0, 21: 1}, instance="c", **{label: "other"})
+                for label in ("cluster", "job", "namespace", "milvus")
             ),
         ),
-        (*silent(STATE, 24), fires(STATE, 25, state(" (a:19540)")), *firing(STATE, 39), *silent(STATE, 40)),
+        (*silent(STATE, 18), fires(STATE, 20, state(" (a:19540)")), *firing(STATE, 39), *silent(STATE, 40)),
     ),
     Case(
         "writes that keep failing are told, even if eight minutes lie between them and only one replica has them",
@@ -142,33 +151,33 @@ OF_STATE = (
             ),
             given(contract.STATE_WRITE_ERRORS, 0, milvus="east", **NEW),
         ),
-        (*silent(STATE, 22), fires(STATE, 24, state("", "east"))),
+        (*silent(STATE, 20), fires(STATE, 21, state("", "east"))),
     ),
     Case(
         "one write that failed is not",
         (given(contract.STATE_OK, 1), given(contract.STATE_WRITE_ERRORS, {0: 0, 10: 1})),
-        silent(STATE, *range(20, 40)),
+        silent(STATE, *range(10, 60)),
     ),
     Case("an exporter without a state file has nothing to keep", (given(contract.UP, 1),), silent(STATE, 30)),
 )
 
 OF_RELOAD = (
     Case(
-        "a refused configuration is told after fifteen minutes, with the replica that refused it",
+        "a refused configuration is told after ten minutes, with the replica that refused it",
         (
             given(contract.CONFIG_GOOD, {0: 1, 10: 0, 40: 1}),
             given(contract.CONFIG_GOOD, 1, **NEW),
             *(
-                given(contract.CONFIG_GOOD, {0: 1, 25: 0, 26: 1}, instance="c", **{label: "other"})
-                for label in ("job", "namespace", "milvus")
+                given(contract.CONFIG_GOOD, {0: 1, 20: 0, 21: 1}, instance="c", **{label: "other"})
+                for label in ("cluster", "job", "namespace", "milvus")
             ),
         ),
-        (*silent(RELOAD, 23), fires(RELOAD, 25, reload(" (a:19540)")), *firing(RELOAD, 39), *silent(RELOAD, 40)),
+        (*silent(RELOAD, 18), fires(RELOAD, 20, reload(" (a:19540)")), *firing(RELOAD, 39), *silent(RELOAD, 40)),
     ),
     Case(
-        "ten minutes after it is seen first where nothing was known before",
+        "five minutes after it is seen first where nothing was known before",
         (given(contract.CONFIG_GOOD, {0: None, 10: 0}, milvus="east"),),
-        (*silent(RELOAD, 19), fires(RELOAD, 20, reload(" (a:19540)", "east"))),
+        (*silent(RELOAD, 14), fires(RELOAD, 15, reload(" (a:19540)", "east"))),
     ),
     Case(
         "failed scrapes do not hide it",

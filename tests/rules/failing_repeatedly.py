@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from rules.cases import Case, Fired, decoys, fires, firing, given, of_collection, silent
-from situations import REASON, failure_info
+from rules.cases import Case, Fired, decoys, fires, firing, given, of_collection, silent, stamp
+from situations import EACH_MINUTE, REASON, collection, failure_info
 
 from exporter.metrics import contract
 
@@ -14,7 +14,7 @@ KNOWN = f"Source: s3://lake/orders. Class: access_denied. Reason: {REASON} (job 
 
 def text(count: int, tail: str = KNOWN, name: str = "lake/orders", **labels: str) -> Fired:
     return of_collection(
-        "critical",
+        "warning",
         f"Refreshes of Milvus external collection {name} keep failing",
         f"The last {count} refreshes of {name} have all failed: trying again does not help, and searches answer from "
         f"data that grows older. {tail}",
@@ -39,31 +39,43 @@ CASES = (
             given(contract.CONSECUTIVE, {0: 2, 10: 3, 20: 1_234_567}),
             failure_info(),
             *decoys(contract.LAST_FAILURE_INFO),
+            *collection(stamp(4), max_age=7200),
+            *decoys(contract.MAX_AGE, 9999),
+            *decoys(contract.LAST_SUCCESS, 1),
         ),
-        (*silent(ALERT, 9), fires(ALERT, 10, text(3)), fires(ALERT, 20, text(1234567))),
+        (
+            *silent(ALERT, 9),
+            fires(ALERT, 10, text(3, f"The data is 6m 0s old. Allowed: 2h 0m 0s. {KNOWN}")),
+            fires(ALERT, 20, text(1234567, f"The data is 16m 0s old. Allowed: 2h 0m 0s. {KNOWN}")),
+        ),
     ),
     Case(
         "keeps its sentence whole without a reason and without a database",
         (given(contract.CONSECUTIVE, 4, database=""),),
-        (fires(ALERT, 5, text(4, "Reason not known; see the exporter's page.", "orders", database="")),),
+        (fires(ALERT, 5, text(4, "The reason is on the exporter's page.", "orders", database="")),),
     ),
     Case(
-        "a success clears it after five minutes, not before",
+        "a success clears it at once",
         (given(contract.CONSECUTIVE, {0: 3, 20: 0}),),
-        (*firing(ALERT, 19, 24), *silent(ALERT, 25)),
+        (*firing(ALERT, 19), *silent(ALERT, 20)),
     ),
     Case(
-        "a restart of the exporter that takes three minutes is no all-clear",
-        (given(contract.CONSECUTIVE, {0: 3, 20: None, 23: 3}),),
-        firing(ALERT, 19, 20, 22, 23, 30),
-    ),
-    Case(
-        "of two replicas the one that has seen more failures counts",
+        "an exporter that is away for three minutes, or for thirty, is no all-clear",
         (
-            given(contract.CONSECUTIVE, 3),
-            given(contract.CONSECUTIVE, 1, instance="b:19540", pod="exporter-1"),
+            given(contract.CONSECUTIVE, {0: 3, 20: None, 23: 3, 30: None, 60: 3}),
+            given(contract.LAST_POLL_SUCCESS, {0: 1, 20: None, 23: 1, 30: None, 60: 1}),
         ),
-        firing(ALERT, 5),
+        firing(ALERT, *range(19, 65)),
+    ),
+    Case(
+        "of two replicas the one that polled last counts: one that is cut off has not seen the success",
+        (
+            given(contract.CONSECUTIVE, {0: 3, 40: 0}),
+            given(contract.LAST_POLL_SUCCESS, "0+60x240"),
+            given(contract.CONSECUTIVE, 3, instance="b:19540", pod="exporter-1"),
+            given(contract.LAST_POLL_SUCCESS, {**EACH_MINUTE, 31: stamp(30)}, instance="b:19540", pod="exporter-1"),
+        ),
+        (*firing(ALERT, 5, 39), *silent(ALERT, 40, 240)),
     ),
     Case(
         "an index wait that ran out is told at once, by its own class alone, with its own reason",
@@ -91,7 +103,7 @@ CASES = (
                 WAIT,
                 5,
                 late(
-                    "Source: s3://lake/orders. Class: index_wait_timeout. Reason not known (job 42).",
+                    "Source: s3://lake/orders. Class: index_wait_timeout. Milvus states no reason (job 42).",
                     "orders",
                     database="",
                 ),
@@ -99,12 +111,12 @@ CASES = (
         ),
     ),
     Case(
-        "the next job that completes clears it after five minutes, and a new job that waits in vain is the same alert",
+        "the next job that completes clears it, and a new job that waits in vain is the same alert",
         (
             failure_info({0: 1, 10: None}, failure_class="index_wait_timeout", job_id="1"),
             failure_info({0: None, 10: 1, 20: None}, failure_class="index_wait_timeout", job_id="2", reason="new"),
         ),
-        (*firing(WAIT, 9, 10, 19, 24), *silent(WAIT, 25)),
+        (*firing(WAIT, 9, 10, 19, 23), *silent(WAIT, 25)),
     ),
     Case(
         "an index wait is one alert whatever the two replicas say of its reason",

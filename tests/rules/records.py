@@ -15,6 +15,7 @@ FRESH = "collection:milvus_external_refresh_fresh:bool"
 ELAPSED = "collection:milvus_external_refresh_job_elapsed_seconds:max"
 STILL = "collection:milvus_external_refresh_job_progress_age_seconds:min"
 ORDERS = {"job": "milvus-refresh", "database": "lake", "collection": "orders"}
+NEWER = {**ORDERS, "collection": "newer_than_us"}
 NEW = {"instance": "b:19540", "pod": "exporter-1"}
 DAY = 24 * 60
 
@@ -32,33 +33,39 @@ CASES = (
     ),
     Case(
         "what is shown counts more than what is remembered",
-        (*collection({0: 60, 10: None, 20: 900}, {0: 120, 10: None, 20: 960}), given(contract.INFO, 1)),
-        (result(SUCCESS, 20, (ORDERS, 900)), result(FAILURE, 20, (ORDERS, 960))),
+        (*collection({0: 600, 10: None, 20: 300}, {0: 660, 10: None, 20: 360}), given(contract.INFO, 1)),
+        (result(SUCCESS, 20, (ORDERS, 300)), result(FAILURE, 20, (ORDERS, 360))),
     ),
     Case(
-        "a day without the collection is the end of it, a shorter gap is not",
+        "an hour without the collection is the end of it, a shorter gap is not",
         (
             *collection({0: 60, 15: None}, {0: 120, 15: None}),
-            given(contract.INFO, {0: 1, 15: None, DAY - 60: 1, DAY: None, 2 * DAY + 30: 1}),
+            given(contract.INFO, {0: 1, 15: None, 60: 1, 65: None, 150: 1}),
         ),
         (
-            result(SUCCESS, DAY - 60, (ORDERS, 60)),
-            result(FAILURE, DAY - 60, (ORDERS, 120)),
-            result(SUCCESS, DAY),
-            result(FAILURE, DAY),
-            result(SUCCESS, 2 * DAY + 45),
-            result(FAILURE, 2 * DAY + 45),
+            result(SUCCESS, 30),
+            result(FAILURE, 30),
+            result(SUCCESS, 60, (ORDERS, 60)),
+            result(FAILURE, 60, (ORDERS, 120)),
+            result(SUCCESS, 90),
+            result(FAILURE, 90),
+            result(SUCCESS, 155),
+            result(FAILURE, 155),
         ),
-        step=15,
+        step=5,
     ),
     Case(
-        "a gap of less than a day is bridged to the end",
+        "while no replica can be scraped what was known holds, for an hour",
         (
-            *collection({0: 60, 15: None}, {0: 120, 15: None}),
-            given(contract.INFO, {0: 1, 15: None, DAY - 15: 1}),
+            *collection({0: 60, 10: None}, {0: 120, 10: None}),
+            given(contract.LAST_POLL_SUCCESS, {0: 1, 10: None}),
         ),
-        (result(SUCCESS, DAY - 15, (ORDERS, 60)), result(FAILURE, DAY - 15, (ORDERS, 120))),
-        step=15,
+        (
+            result(SUCCESS, 68, (ORDERS, 60)),
+            result(FAILURE, 68, (ORDERS, 120)),
+            result(SUCCESS, 71),
+            result(FAILURE, 71),
+        ),
     ),
     Case(
         "a collection that is created again starts anew, one that is older than the stamp does not",
@@ -82,7 +89,7 @@ CASES = (
             given(contract.INFO, 1),
             given(contract.CREATED, {0: None, 10: 60}),
         ),
-        (result(SUCCESS, 10), result(FAILURE, 10)),
+        (result(SUCCESS, 15), result(FAILURE, 15)),
     ),
     Case(
         "a moved source is the same collection, another Milvus's collection of that name is not",
@@ -143,14 +150,15 @@ CASES = (
         (
             *job({0: State.PENDING, 2: State.IN_PROGRESS, 10: State.COMPLETED}, start=60, change=120),
             *job({0: State.PENDING, 2: State.IN_PROGRESS, 10: State.COMPLETED}, start=90, change=150, **NEW),
-            *job({0: State.UNKNOWN}, collection="unknown"),
+            *job({0: State.UNKNOWN}, collection="newer_than_us"),
+            *job({0: State.FAILED}, collection="failed"),
         ),
         (
-            result(ELAPSED, 1, (ORDERS, -30)),
-            result(ELAPSED, 5, (ORDERS, 210)),
-            result(STILL, 5, (ORDERS, 150)),
-            result(ELAPSED, 10),
-            result(STILL, 10),
+            result(ELAPSED, 1, (ORDERS, -30), (NEWER, 60)),
+            result(ELAPSED, 5, (ORDERS, 210), (NEWER, 300)),
+            result(STILL, 5, (ORDERS, 150), (NEWER, 300)),
+            result(ELAPSED, 10, (NEWER, 600)),
+            result(STILL, 10, (NEWER, 600)),
         ),
     ),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from rules.cases import Series, Values, given
+from rules.cases import Series, Values, given, stamp
 
 from exporter.metrics import contract
 from exporter.model import State
@@ -12,6 +12,10 @@ from exporter.model import State
 LONG = 36_000
 """A longest success of ten hours (seconds): nothing below is slow against it."""
 REASON = 'IOError: Access Denied on "orders"'
+
+
+EACH_MINUTE = {minute: stamp(minute) for minute in range(31)}
+"""Good polls for half an hour."""
 
 
 def collection(

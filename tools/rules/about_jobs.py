@@ -1,4 +1,4 @@
-"""Alerts on the running job. Their series are withheld while our data is too old, so they are kept for longer."""
+"""Alerts on the running job. While its series are withheld or the exporter is away, what was known last holds."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from exporter.metrics import contract
 from rules import texts
 from rules.model import Alert
-from rules.promql import newest_job, over_replicas
-from rules.records import ELAPSED, STILL, WAITING, longest_known
+from rules.promql import PLACE, merged, place, target
+from rules.records import ELAPSED, STILL, WAITING, longest_known, progress, running
 from rules.texts import FOR_HOW_LONG, WHICH
 
 if TYPE_CHECKING:
@@ -21,22 +21,26 @@ def alerts(p: Parameters) -> tuple[Alert, ...]:
 
 
 def _alert(p: Parameters, **parts: Any) -> Alert:
-    return Alert(hold=p.job_for, keep=p.job_keep, **parts)
+    return Alert(hold=p.job_for, **parts)
 
 
 def _job(p: Parameters) -> str:
-    return texts.reason(p, contract.LAST_INFO, unstated="Milvus states no reason", missing="See the exporter's page.")
+    return texts.job(p, contract.LAST_INFO)
 
 
 def _progress(p: Parameters) -> str:
-    return texts.number(p, ", at ", contract.LAST_PROGRESS, "humanizePercentage", "")
+    return texts.number(p, ", at ", contract.LAST_PROGRESS, "humanizePercentage", "", *PLACE)
+
+
+def _timeout(p: Parameters) -> str:
+    return merged(p, contract.SERVER_TIMEOUT, within=p.memory)
 
 
 def _pending_too_long(p: Parameters) -> Alert:
     return _alert(
         p,
         name="MilvusExternalRefreshPendingTooLong",
-        expr=WAITING,
+        expr=running(p, WAITING),
         severity="warning",
         summary=f"A refresh of Milvus external collection {WHICH} does not get beyond pending",
         description=(
@@ -49,18 +53,20 @@ def _pending_too_long(p: Parameters) -> Alert:
 
 
 def _stuck(p: Parameters) -> Alert:
-    progress, known = newest_job(p, contract.LAST_PROGRESS), longest_known(p)
+    elapsed = running(p, ELAPSED)
     expr = f"""\
 (
-  {STILL} > {p.still}
-  unless
+  {running(p, STILL)} > {p.still}
+  unless on {place(p)}
   {WAITING}
 )
-and
+and on {place(p)}
 (
-  {progress} > 0 < {p.index_wait_from}
-  or
-  ({ELAPSED} unless {ELAPSED} <= {p.slow_factor} * {known})
+  {progress(p)} > 0 < {p.index_wait_from}
+  or on {place(p)}
+  ({elapsed} > on {place(p)} {p.slow_factor} * {longest_known(p)})
+  or on {place(p)}
+  (({elapsed} unless on {place(p)} {longest_known(p)}) > on {target(p)} group_left () {_timeout(p)})
 )"""
     return _alert(
         p,
@@ -74,7 +80,8 @@ and
         ),
         why=(
             "A job of one task stands at 0 and the wait for indexes at 0.9 or more, both for as long as they take: "
-            "there the collection's own past is the measure. Between the two a standstill tells by itself."
+            "there the collection's own past is the measure, and Milvus's time-out where no past is known. Between the "
+            "two a standstill tells by itself."
         ),
     )
 
@@ -83,7 +90,9 @@ def _slow(p: Parameters) -> Alert:
     return _alert(
         p,
         name="MilvusExternalRefreshSlow",
-        expr=f"{ELAPSED} > {p.slow_factor} * {longest_known(p)}\nand\n{ELAPSED} > {p.slow_floor}",
+        expr=(
+            f"{running(p, ELAPSED)}\n  > on {place(p)}\nclamp_min({p.slow_factor} * {longest_known(p)}, {p.slow_floor})"
+        ),
         severity="info",
         summary=f"A refresh of Milvus external collection {WHICH} takes unusually long",
         description=(
@@ -95,33 +104,33 @@ def _slow(p: Parameters) -> Alert:
 
 
 def _past_server_timeout(p: Parameters) -> Alert:
-    limit, progress = over_replicas(p, contract.SERVER_TIMEOUT), newest_job(p, contract.LAST_PROGRESS)
-    matching = "ignoring (database, collection) group_left ()"
+    limit, elapsed = _timeout(p), running(p, ELAPSED)
+    matching = f"on {target(p)} group_left ()"
     expr = f"""\
 (
-  {ELAPSED}
+  {elapsed}
     > {matching}
   ({limit} + {p.timeout_margin})
 )
-unless
+unless on {place(p)}
 (
-  {progress} >= {p.index_wait_from}
-  and
-  {ELAPSED}
+  {progress(p)} >= {p.index_wait_from}
+  and on {place(p)}
+  {elapsed}
     <= {matching}
   (2 * {limit} + {p.timeout_margin})
 )"""
     timeout = texts.number(
-        p, "Milvus should have ended it after ", contract.SERVER_TIMEOUT, "humanizeDuration", " itself"
+        p, "Milvus should have ended it after ", contract.SERVER_TIMEOUT, "humanizeDuration", " itself and has not."
     )
     return _alert(
         p,
         name="MilvusExternalRefreshPastServerTimeout",
         expr=expr,
-        severity="critical",
+        severity="warning",
         summary=f"Milvus does not time out a refresh of external collection {WHICH}",
         description=(
-            f"The refresh of {WHICH} has been running for {FOR_HOW_LONG}{_progress(p)}. {timeout} and has not: the "
+            f"The refresh of {WHICH} has been running for {FOR_HOW_LONG}{_progress(p)}. {timeout} Either the "
             f"checker in DataCoord does not run, the last step of the job fails again and again, or the time-out was "
             f"raised and server.job_timeout here was not.{_job(p)}"
         ),

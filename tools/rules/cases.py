@@ -5,10 +5,12 @@ A case is one promise and its name says so. Minutes count from the epoch, so a s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import quote_plus
 
+from exporter.metrics import contract
 from exporter.metrics.contract import Metric
 
 Value = float | None
@@ -20,6 +22,8 @@ GRAFANA: Final = "http://localhost:3000/d"
 TARGET: Final = {"job": "milvus-refresh", "instance": "a:19540", "pod": "exporter-0"}
 PLACE: Final = {"database": "lake", "collection": "orders"}
 SOURCE: Final = "s3://lake/orders"
+ROOT: Final = "s3://lake"
+_OF_TARGET: Final = ("cluster", "namespace", "job", "milvus", "instance", "pod")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +88,7 @@ class Case:
         end = max(check.minute for check in self.then) + self.step
         series = [
             {"series": _selector(one.name, one.labels), "values": _values(one.values, end, self.step)}
-            for one in self.given
+            for one in (*self.given, *_usual(self.given))
         ]
         texts = [_as_alert_test(check) for check in self.then if isinstance(check, Texts)]
         results = [_as_expression_test(check, mark or self.name) for check in self.then if isinstance(check, Result)]
@@ -101,14 +105,21 @@ def given(metric: Metric | str, values: Values, **labels: str) -> Series:
     """Return a series with the labels that it has in life, as far as they are not given."""
     if isinstance(metric, str):
         return Series(metric, {**TARGET, **labels}, values)
-    usual = {**PLACE, "source": SOURCE}
+    usual = {**PLACE, "source": SOURCE, "source_root": ROOT}
     own = {label: usual[label] for label in metric.labels if label in usual}
     return Series(metric.name, {**TARGET, **own, **labels}, values)
 
 
 def decoys(metric: Metric, value: float = 9, minute: int | None = None, **labels: str) -> tuple[Series, ...]:
     """Return series of others, each different in one label: a text that quoted one of them would be wrong."""
-    others = {"job": "other", "namespace": "other", "milvus": "other", "database": "other", "collection": "other"}
+    others = {
+        "cluster": "other",
+        "job": "other",
+        "namespace": "other",
+        "milvus": "other",
+        "database": "other",
+        "collection": "other",
+    }
     values: Values = value if minute is None else {0: None, minute: value, minute + 1: None}
     shown = {label: "decoy" for label in ("job_id", "failure_class", "reason") if label in metric.labels}
     return tuple(
@@ -155,6 +166,23 @@ def stamp(minute: int) -> int:
     return 60 * minute
 
 
+def _usual(told: tuple[Series, ...]) -> Iterator[Series]:
+    """Yield what every target shows besides: a good poll, and a snapshot that is not stale, if not told otherwise."""
+    targets = {_target_of(one): None for one in told if _shown(one)}
+    for labels in targets:
+        for metric, value in ((contract.LAST_POLL_SUCCESS, 1), (contract.STALE, 0)):
+            if not any(one.name == metric.name and labels == _target_of(one) for one in told):
+                yield Series(metric.name, {label: text for label, text in labels if text}, value)
+
+
+def _shown(one: Series) -> bool:
+    return one.name.startswith(contract.PREFIX)
+
+
+def _target_of(one: Series) -> tuple[tuple[str, str], ...]:
+    return tuple((label, one.labels.get(label, "")) for label in _OF_TARGET)
+
+
 def _selector(name: str, labels: Mapping[str, str]) -> str:
     quoted = (value.replace("\\", "\\\\").replace('"', '\\"') for value in labels.values())
     inside = ", ".join(f'{label}="{value}"' for label, value in zip(labels, quoted, strict=True))
@@ -196,10 +224,10 @@ def _as_alert_test(check: Texts) -> dict[str, Any]:
 
 
 def _dashboard(labels: Mapping[str, str]) -> str:
-    milvus = f"var-milvus={labels['milvus']}" if "milvus" in labels else ""
+    milvus = f"var-milvus={quote_plus(labels['milvus'])}" if "milvus" in labels else ""
     if "collection" not in labels:
         return f"{GRAFANA}/milvus-refresh-list" + (f"?{milvus}" if milvus else "")
-    place = f"var-database={labels.get('database', '')}&var-collection={labels['collection']}"
+    place = f"var-database={quote_plus(labels.get('database', ''))}&var-collection={quote_plus(labels['collection'])}"
     return f"{GRAFANA}/milvus-refresh-collection?{place}" + (f"&{milvus}" if milvus else "")
 
 

@@ -23,12 +23,18 @@ _SWAPPED: Final = {
     "min": "max",
     "sum": "min",
     "max_over_time": "min_over_time",
+    "last_over_time": "count_over_time",
+    "avg_over_time": "max_over_time",
+    "changes": "count_over_time",
+    "increase": "max_over_time",
+    "count": "sum",
     "clamp_min": "clamp_max",
     "+": "-",
     "-": "+",
 }
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _SMALL: Final = 10
+_TOLD_APART_BY: Final = ("milvus", "collection", "instance", "source_root", "failure_class")
 _ALWAYS_ONE: Final = "_info"
 """How the names of metrics end that are 1 or not there: their greatest and their least are the same."""
 
@@ -62,7 +68,7 @@ def _edits(expr: str) -> Iterator[Edit]:
         yield from _of_symbol(tokens, place)
         yield from _of_set_operator(tokens, place, len(expr))
         text, begin, end = token.group(), token.start(), token.end()
-        if text == "without":
+        if text in ("by", "on"):
             yield from _of_grouping(expr, end)
         if text[0].isdigit():
             factor = expr[end:].lstrip().startswith("*")
@@ -87,6 +93,7 @@ def _of_set_operator(tokens: list[re.Match[str]], place: int, length: int) -> It
     yield from ((f"{text} made {instead}", begin, end, instead) for instead in _SETS[text])
     yield f"{text} and what follows dropped", begin, _right_end(tokens, place, length), ""
     if text == "or":
+        end = _matching_end(tokens, place)
         yield "what stands before or dropped", _left_begin(tokens, place), end, ""
 
 
@@ -113,13 +120,13 @@ def _windows(text: str) -> tuple[str, str]:
 
 
 def _of_grouping(expr: str, begin: int) -> Iterator[Edit]:
+    """Lose a label of each kind: all of a kind come from one place, and are lost together or not at all."""
     end = expr.index(")", begin) + 1
     labels = expr[begin:end].strip(" ()").split(", ")
-    for label in labels:
-        left = ", ".join(other for other in labels if other != label)
-        yield f"{label} kept apart", begin, end, f" ({left})"
-    for label in ("job", "milvus"):
-        yield f"{label} lost", begin, end, f" ({', '.join([*labels, label])})"
+    for label in _TOLD_APART_BY:
+        if label in labels:
+            left = ", ".join(other for other in labels if other != label)
+            yield f"{label} lost", begin, end, f" ({left})"
 
 
 def _right_end(tokens: list[re.Match[str]], place: int, length: int) -> int:
@@ -130,6 +137,13 @@ def _right_end(tokens: list[re.Match[str]], place: int, length: int) -> int:
         if depth < 0 or (depth == 0 and token.group() in _SETS):
             return token.start()
     return length
+
+
+def _matching_end(tokens: list[re.Match[str]], place: int) -> int:
+    """Return where a set operator ends, with the labels that it matches on."""
+    if place + 1 == len(tokens) or tokens[place + 1].group() != "on":
+        return tokens[place].end()
+    return next(token.end() for token in tokens[place:] if token.group() == ")")
 
 
 def _left_begin(tokens: list[re.Match[str]], place: int) -> int:

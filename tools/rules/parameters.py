@@ -14,19 +14,22 @@ DAY: Final = 86400
 class Parameters:
     """Names and thresholds. Numbers are seconds unless they say otherwise; ``*_for`` is how long before it fires."""
 
-    job: str = "milvus-refresh"
-    """Prometheus's name of the scrape job. Only the alert on a missing exporter needs it."""
+    jobs: str = "milvus-refresh(-targets)?"
+    """Prometheus's names of the scrape jobs, as a regular expression. Only alerts on missing targets need them."""
     runbooks: str = "https://example.com/milvus-refresh-exporter/docs/runbooks"
     """Where docs/runbooks is published."""
     grafana: str = "http://localhost:3000"
     list_dashboard: str = "milvus-refresh-list"
     collection_dashboard: str = "milvus-refresh-collection"
-    replica_labels: tuple[str, ...] = ("instance", "pod")
-    """What tells replicas of one exporter apart: two replicas raise one alert."""
-    target_labels: tuple[str, ...] = ("job", "namespace", "milvus")
-    """What tells exporters of different Milvus apart, so that a text quotes the right one. Missing ones do no harm."""
+    identity: tuple[str, ...] = ("cluster", "namespace", "job", "milvus")
+    """What tells one watched Milvus from another. Every other label of a target is a replica's own and no part of any
+    alert: whoever tells Milvus apart by a label that is not here must add it. Missing ones do no harm."""
+    replica: str = "instance"
+    """What tells replicas of one exporter apart."""
 
     failures_in_a_row: int = 3
+    shared_from: int = 3
+    """From so many collections on with one cause the cause is told, and not each collection."""
     pending: int = 15 * MINUTE
     still: int = 30 * MINUTE
     """How long a running job may show no progress."""
@@ -37,27 +40,47 @@ class Parameters:
     slow_floor: int = 10 * MINUTE
     """A job shorter than this is never slow."""
     baseline: int = 14 * DAY
-    baseline_interval: int = 5 * MINUTE
-    """How often the longest success is looked up: two weeks of samples are not read at every evaluation."""
+    baseline_interval: int = HOUR
+    """How often the longest success is noted down: two weeks of samples are read from these notes."""
+    history_interval: int = 5 * MINUTE
+    """How often what is worked out from hours or weeks is worked out."""
     baseline_lasts: int = 15 * MINUTE
     """How long a looked-up value is good: longer than the interval, so that a late evaluation leaves no gap."""
+    unreliable_within: int = 6 * HOUR
+    unreliable_failures: int = 3
+    unreliable_successes: int = 2
+    unreliable_ratio: float = 0.25
+    """Share of failures within ``unreliable_within``, with so many of each at least, that is one alert of its own."""
     timeout_margin: int = 10 * MINUTE
     missed_polls: int = 3
-    outdated_floor: int = 10 * MINUTE
-    memory: int = DAY
-    """How long Prometheus stands in for an exporter that has forgotten; each evaluation renews it."""
-    errors_within: int = 10 * MINUTE
-    """Shorter than ``account_for``, so that one error alone does not raise an alert."""
-    reload_within: int = 5 * MINUTE
-    """How far a failed scrape is bridged."""
+    outdated_floor: int = 5 * MINUTE
+    stale_margin: int = 15 * MINUTE
+    """How much later than promised data may be: a limit is not to be met to the second."""
+    clock_ahead: int = 10 * MINUTE
+    clock_behind: int = 35 * MINUTE
+    """How wrong Milvus's clock may be. Behind is more: it is told from ends that are old when first seen."""
 
-    stale_for: int = 15 * MINUTE
+    gap: int = 5 * MINUTE
+    """How far lost scrapes are read through."""
+    memory: int = HOUR
+    """How long what was known stands in for an exporter that is away, and for one that has forgotten; each evaluation
+    renews the latter."""
+    targets_within: int = 6 * HOUR
+    """How long a target that is gone is missed."""
+    scrapes_within: int = 10 * MINUTE
+    scrapes_good: float = 0.55
+    """Share of scrapes that must be good. One in two is not enough, a restart of some minutes is."""
+    partial_within: int = 10 * MINUTE
+    errors_within: int = 30 * MINUTE
+    """Longer than one interval of the slowest polls that are sensible."""
+    inventory_floor: int = 10 * MINUTE
+
     job_for: int = 5 * MINUTE
     blind_for: int = 5 * MINUTE
-    account_for: int = 15 * MINUTE
-    reload_for: int = 10 * MINUTE
-    fact_keep: int = 5 * MINUTE
-    """How long an alert on a fact outlives its series: a restart of the exporter is no all-clear."""
-    job_keep: int = 20 * MINUTE
-    """The same for an alert on a running job, whose series are withheld when our data is too old. Longer than it takes
-    the alert on outdated data to fire."""
+    down_for: int = 4 * MINUTE
+    """Shorter than ``blind_for``: what is averaged over minutes does not fire at once anyway."""
+    account_for: int = 5 * MINUTE
+    folded_for: int = 15 * MINUTE
+    reload_for: int = 5 * MINUTE
+    clock_keep: int = 2 * HOUR
+    """A wrong clock is seen for a moment only, when a job ends."""

@@ -63,7 +63,13 @@ def write(folder: Path, rules: dict[str, Any], cases: Mapping[str, Case]) -> lis
     files = []
     for step, tests in by_step.items():
         files.append(folder / f"every-{step}m.test.yml")
-        content = {"rule_files": ["rules.yml"], "evaluation_interval": f"{step}m", "tests": tests}
+        content = {
+            "rule_files": ["rules.yml"],
+            "evaluation_interval": f"{step}m",
+            # Without an order promtool takes any, and a record would be read before it is made.
+            "group_eval_order": [group["name"] for group in rules["groups"]],
+            "tests": tests,
+        }
         files[-1].write_text(json.dumps(content), encoding="utf-8")
     return files
 

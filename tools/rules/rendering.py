@@ -19,9 +19,10 @@ RULES_HEAD: Final = f"""\
 # Recording and alerting rules on the refresh jobs of Milvus external collections. Works from Prometheus 2.42 on
 # (keep_firing_for). What to do about each alert: docs/runbooks.
 #
-# Expressions aggregate `without` the labels of replicas: two replicas of the exporter raise one alert, and every other
-# label of the target (job, namespace, milvus, ...) stays on it. Reasons are annotations, fetched with `query`: as
-# a label a reason would make a new alert each time it changed.
+# Four labels tell one Milvus from another: cluster, namespace, job, milvus. Two replicas of the exporter raise one
+# alert, and no other label of a target is on it. Have you one more that tells Milvus apart, add it: --set identity=.
+# Reasons are annotations, fetched with `query`: as a label a reason would make a new alert each time it changed.
+# Which rulers this works on, and what it costs: docs/alerts.md.
 """
 
 MANIFEST_HEAD: Final = f"""\
@@ -73,11 +74,11 @@ def manifest(groups: tuple[Group, ...], p: Parameters) -> str:
 
 
 def _dashboard(alert: Alert, p: Parameters) -> str:
-    """Return the link. Names in Milvus are letters, digits and underscores; 2.42 could not escape others."""
     if not alert.of_collection:
-        return f"{p.grafana}/d/{p.list_dashboard}{{{{ with $labels.milvus }}}}?var-milvus={{{{ . }}}}{{{{ end }}}}"
-    place = "var-database={{ $labels.database }}&var-collection={{ $labels.collection }}"
-    milvus = "{{ with $labels.milvus }}&var-milvus={{ . }}{{ end }}"
+        milvus = "{{ with $labels.milvus }}?var-milvus={{ . | urlquery }}{{ end }}"
+        return f"{p.grafana}/d/{p.list_dashboard}{milvus}"
+    place = "var-database={{ $labels.database | urlquery }}&var-collection={{ $labels.collection | urlquery }}"
+    milvus = "{{ with $labels.milvus }}&var-milvus={{ . | urlquery }}{{ end }}"
     return f"{p.grafana}/d/{p.collection_dashboard}?{place}{milvus}"
 
 

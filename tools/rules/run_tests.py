@@ -77,9 +77,10 @@ def load(path: Path = SHIPPED) -> Suite:
 
 
 def _read_by(name: str, rules: dict[str, Rule]) -> frozenset[str]:
+    texts = {one: " ".join((rule["expr"], *rule.get("annotations", {}).values())) for one, rule in rules.items()}
     found, new = {name}, {name}
     while new:
-        new = {other for one in new for other in rules if other in rules[one]["expr"]} - found
+        new = {other for one in new for other in rules if other in texts[one]} - found
         found |= new
     return frozenset(found)
 
