@@ -295,14 +295,30 @@ def test_selectors_meet_the_pods_they_are_meant_for(everything: dict[str, Object
             assert each["spec"]["selector"]["matchLabels"].items() <= service, name
 
 
+def asked_for(rules: str) -> re.Pattern[str]:
+    """Return the names of scrape jobs that alerts on missing targets ask for."""
+    (found,) = set(re.findall(r'up\{job=~"([^"]*)"\}', rules))
+    return re.compile(found.replace("\\\\", "\\"))
+
+
 def test_the_alert_on_a_missing_exporter_knows_the_scrape_job(everything: dict[str, Objects]) -> None:
-    rules = RULES.read_text(encoding="utf-8")
+    asked = asked_for(RULES.read_text(encoding="utf-8"))
     for name, made in everything.items():
         for each in of_kind(made, "ServiceMonitor", "PodMonitor"):
             endpoints = each["spec"].get("endpoints") or each["spec"]["podMetricsEndpoints"]
-            jobs = [one["replacement"] for one in endpoints[0]["relabelings"] if one["targetLabel"] == "job"]
-            assert [f'job="{job}"' in rules for job in jobs] == [True], name
+            (job,) = [one["replacement"] for one in endpoints[0]["relabelings"] if one["targetLabel"] == "job"]
+            assert asked.fullmatch(job), name
         assert name not in TARGETED or of_kind(made, "ServiceMonitor"), name
+
+
+def test_a_scrape_job_of_another_name_is_asked_for_by_that_name() -> None:
+    named = ("--set", "prometheusRule.enabled=true", "--set", "serviceMonitor.jobName=lake.exporter")
+    (made,) = of_kind(helm(None, *named), "PrometheusRule")
+    down = [rule for group in made["spec"]["groups"] for rule in group["rules"] if "ExporterDown" in str(rule)]
+    asked = asked_for(down[0]["expr"])
+    assert asked.fullmatch("lake.exporter")
+    assert asked.fullmatch("lake.exporter-targets")
+    assert not asked.fullmatch("lakeXexporter")
 
 
 def test_targets_are_scraped_under_the_job_of_the_example(everything: dict[str, Objects]) -> None:

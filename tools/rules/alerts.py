@@ -19,8 +19,9 @@ def groups(p: Parameters) -> tuple[Group, ...]:
     """Return every alert, one group per concern: a concern that takes long keeps no other waiting."""
     return (
         Group("milvus-refresh-sight", about_sight.alerts(p)),
-        Group("milvus-refresh-causes", about_causes.alerts(p)),
-        Group("milvus-refresh-collections", about_collections.alerts(p)),
-        Group("milvus-refresh-jobs", about_jobs.alerts(p)),
+        Group("milvus-refresh-causes", about_causes.alerts(p), p.collections_interval),
+        Group("milvus-refresh-collections", about_collections.alerts(p), p.collections_interval),
+        Group("milvus-refresh-jobs", about_jobs.alerts(p), p.collections_interval),
         Group("milvus-refresh-exporter", about_exporter.alerts(p)),
+        Group("milvus-refresh-clock", about_exporter.clock(p), p.collections_interval),
     )

@@ -42,6 +42,8 @@ class Parameters:
     baseline: int = 14 * DAY
     baseline_interval: int = HOUR
     """How often the longest success is noted down: two weeks of samples are read from these notes."""
+    collections_interval: int = MINUTE
+    """How often what grows with the number of collections is worked out. None of it is a matter of seconds."""
     history_interval: int = 5 * MINUTE
     """How often what is worked out from hours or weeks is worked out."""
     baseline_lasts: int = 15 * MINUTE

@@ -61,9 +61,12 @@ def merged(
     return f"{op} by {own(p, metric, *keep)} ({value})"
 
 
-def leading(p: Parameters, metric: Metric, *keep: str, matchers: str = "") -> str:
-    """Return the value of the replica with the newest good poll: right for counts, states and infos."""
-    value = over("last_over_time", selected(metric, matchers), p.gap)
+def leading(p: Parameters, metric: Metric, *keep: str, matchers: str = "", where: str = "") -> str:
+    """Return the value of the replica with the newest good poll: right for counts, states and infos.
+
+    ``where`` is a comparison that leaves most values out before the join, which is what costs.
+    """
+    value = over("last_over_time", selected(metric, matchers), p.gap) + (f" {where}" if where else "")
     return f"max by {own(p, metric, *keep)} ({value} and on {target(p, p.replica)} {LEADER})"
 
 

@@ -43,9 +43,10 @@ def groups(p: Parameters) -> tuple[Group, ...]:
                 _remembered(p, LAST_FAILURE, contract.LAST_FAILURE),
                 _failure(p),
             ),
+            p.collections_interval,
         ),
-        Group("milvus-refresh-freshness", (*_freshness(p), _stale(p), _failing(p))),
-        Group("milvus-refresh-running", (_elapsed(p), _still(p), _waiting(p))),
+        Group("milvus-refresh-freshness", (*_freshness(p), _stale(p), _failing(p)), p.collections_interval),
+        Group("milvus-refresh-running", (_elapsed(p), _still(p), _waiting(p)), p.collections_interval),
         Group("milvus-refresh-hourly", (_hourly(p),), p.baseline_interval),
         Group("milvus-refresh-history", (_longest(p), _unreliable(p)), p.history_interval),
     )
@@ -171,7 +172,7 @@ def _failing(p: Parameters) -> Record:
 
 def _active(p: Parameters) -> str:
     active = f'state=~"{State.PENDING}|{State.IN_PROGRESS}|{State.UNKNOWN}"'
-    return f"{leading(p, contract.LAST_STATE, matchers=active)} == 1"
+    return f"{leading(p, contract.LAST_STATE, matchers=active, where='== 1')}"
 
 
 def _running_for(p: Parameters) -> str:
@@ -196,10 +197,10 @@ def _waiting(p: Parameters) -> Record:
 (
   (time() - {leading(p, contract.LAST_START)}) > {p.pending}
   and on {place(p)}
-  {leading(p, contract.LAST_STATE, matchers=pending)} == 1
+  {leading(p, contract.LAST_STATE, matchers=pending, where="== 1")}
 )
 unless on {place(p)}
-{leading(p, contract.LAST_PROGRESS)} > 0"""
+{leading(p, contract.LAST_PROGRESS, where="> 0")}"""
     why = "Pending for long with nothing done. A job of several tasks can fall back to pending with some of them done."
     return Record(WAITING, expr, why)
 
