@@ -16,6 +16,8 @@ from typing import Any, Final
 from rules import alerts, groups, parameters
 from rules.model import Alert, duration
 from rules.parameters import Parameters
+from rules.promql import PLACE
+from rules.records import CAUSE
 from rules.rendering import rule_mapping
 from rules.symbols import Symbol
 
@@ -46,6 +48,10 @@ _INSTEAD: Final = {
 }
 """Alerts for whose sake others are silent. Switched off they would leave nobody to tell: the threshold is to be raised
 instead, which gives the others their voice back."""
+
+
+_TAKEN: Final = ("alertname", "severity", "instance", *PLACE, *CAUSE)
+"""Labels of alerts beside those that identify a Milvus: no others may be put in their place."""
 
 
 def camel(name: str) -> str:
@@ -79,6 +85,7 @@ def opened() -> dict[str, Any]:
         },
         "longer": {camel(name): camel(than) for name, than in _LONGER.items()},
         "instead": {alert: camel(name) for alert, name in _INSTEAD.items()},
+        "identity": [*p.identity, *_TAKEN],
         "groups": [
             {
                 "name": group.name,

@@ -93,11 +93,10 @@ Prometheus writes it; `$(a+b)` for a sum; `$(jobs)`, `$(runbooks)` and `$(grafan
 {{- fail (printf "prometheusRule.alerts.%s: other alerts are silent for what it tells, so nobody would tell it. Set thresholds.%s to 1000000 instead: then they do." $alert $threshold) -}}
 {{- end -}}
 {{- end -}}
-{{- $taken := list "alertname" "severity" "cluster" "namespace" "job" "milvus" "instance" "database" "collection" "source_root" "failure_class" -}}
 {{- $given := keys .Values.prometheusRule.extraLabels -}}
 {{- range .Values.prometheusRule.alerts -}}{{- $given = concat $given (keys (.labels | default dict)) -}}{{- end -}}
 {{- range $label := $given -}}
-{{- if has $label $taken -}}
+{{- if has $label $rules.identity -}}
 {{- fail (printf "prometheusRule: %s is a label that alerts have already, and what they are told apart by; severities have values of their own, and `cluster` belongs into the external labels of Prometheus or into serviceMonitor.relabelings" $label) -}}
 {{- end -}}
 {{- end -}}
