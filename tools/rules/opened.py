@@ -79,6 +79,14 @@ def opened() -> dict[str, Any]:
     symbols: dict[str, Any] = {name: Symbol(camel(name)) for name in thresholds()}
     texts = {name: f"$({name})" for name in _TEXTS}
     p = dataclasses.replace(Parameters(), **symbols, **texts)
+    made = [
+        {
+            "name": group.name,
+            **({"interval": duration(group.interval)} if group.interval else {}),
+            "rules": [rule_mapping(rule, p) for rule in group.rules],
+        }
+        for group in groups(p)
+    ]
     return {
         "thresholds": {
             camel(name): {key: each[key] for key in ("default", "kind")} for name, each in thresholds().items()
@@ -86,14 +94,8 @@ def opened() -> dict[str, Any]:
         "longer": {camel(name): camel(than) for name, than in _LONGER.items()},
         "instead": {alert: camel(name) for alert, name in _INSTEAD.items()},
         "identity": [*p.identity, *_TAKEN],
-        "groups": [
-            {
-                "name": group.name,
-                **({"interval": duration(group.interval)} if group.interval else {}),
-                "rules": [rule_mapping(rule, p) for rule in group.rules],
-            }
-            for group in groups(p)
-        ],
+        "tokens": sorted(set(re.findall(r"\$\([\w+]+(?::duration)?\)", json.dumps(made)))),
+        "groups": made,
     }
 
 

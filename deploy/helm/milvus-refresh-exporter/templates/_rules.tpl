@@ -29,6 +29,7 @@ Prometheus writes it; `$(a+b)` for a sum; `$(jobs)`, `$(runbooks)` and `$(grafan
 {{- $value := get $.Values.prometheusRule.thresholds $name -}}
 {{- if or (kindIs "invalid" $value) (eq (toString $value) "") -}}{{- $value = $known.default -}}{{- end -}}
 {{- if eq $known.kind "duration" -}}{{- $value = include "mre.seconds" $value -}}{{- end -}}
+{{- if eq $known.kind "count" -}}{{- $value = int64 $value -}}{{- end -}}
 {{- $_ := set $found $name (toString $value) -}}
 {{- end -}}
 {{- toRawJson $found -}}
@@ -43,7 +44,7 @@ Prometheus writes it; `$(a+b)` for a sum; `$(jobs)`, `$(runbooks)` and `$(grafan
   "runbooks" (trimSuffix "/" $prometheusRule.runbooks)
   "grafana" (trimSuffix "/" $prometheusRule.grafana) -}}
 {{- $text := toRawJson $rules.groups -}}
-{{- range $token := regexFindAll "\\$\\([a-zA-Z+]+(:duration)?\\)" $text -1 | uniq -}}
+{{- range $token := $rules.tokens -}}
 {{- $name := $token | trimPrefix "$(" | trimSuffix ")" | trimSuffix ":duration" -}}
 {{- $value := "" -}}
 {{- if hasKey $texts $name -}}
