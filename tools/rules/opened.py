@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 import inspect
+import itertools
 import json
 import re
 from typing import Any, Final
@@ -131,7 +132,7 @@ def _said() -> dict[str, str]:
     """Return the text below each field of :class:`Parameters`."""
     (body,) = [node.body for node in ast.parse(inspect.getsource(parameters)).body if isinstance(node, ast.ClassDef)]
     said = {}
-    for field, below in zip(body, body[1:], strict=False):
+    for field, below in itertools.pairwise(body):
         if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(below, ast.Expr):
             said[field.target.id] = " ".join(str(ast.literal_eval(below.value)).split())
     return said
