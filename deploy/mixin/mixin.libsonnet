@@ -87,7 +87,7 @@ local plain(address) = std.rstripChars(address, '/');
     local parts = std.split(token[2:std.length(token) - 1], ':');
     if std.objectHas(texts, parts[0]) then texts[parts[0]] else
       local sum = std.foldl(function(sum, name) sum + thresholds[name], std.split(parts[0], '+'), 0);
-      if std.length(parts) > 1 then duration(sum) else if sum == std.floor(sum) then '%d' % sum else '%g' % sum,
+      if std.length(parts) > 1 then duration(sum) else if sum == std.floor(sum) then '%d' % sum else std.rstripChars('%.12f' % sum, '0'),
   // In the text of the whole document: value by value takes jsonnet a hundred times as long.
   local filled = std.parseJson(std.foldl(
     function(text, token) std.strReplace(text, token, value(token)), shipped.tokens, importstr 'rules.json'

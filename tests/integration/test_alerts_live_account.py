@@ -24,11 +24,12 @@ pytestmark = pytest.mark.real
 
 TIMES = {
     "outdated_floor": 1,
+    "gap": 3,
+    "partial_within": 3,
     "blind_for": 2,
     "account_for": 2,
+    "folded_for": 2,
     "errors_within": 5,
-    "fact_keep": 2,
-    "job_keep": 2,
 }
 BROKEN = {"code": 65535, "error_code": 1, "reason": "job 461000000000000001 references missing task 461000000000000002"}
 COLLECTIONS = ("clicks", "events", "orders")

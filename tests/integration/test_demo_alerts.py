@@ -31,16 +31,19 @@ TIMES = {
     "slow_floor": 20,
     "timeout_margin": 5,
     "outdated_floor": 1,
-    "stale_for": 2,
+    "stale_margin": 2,
+    "gap": 3,
+    "partial_within": 3,
     "job_for": 2,
     "blind_for": 2,
     "account_for": 1,
     "reload_for": 2,
     "errors_within": 10,
-    "fact_keep": 2,
-    "job_keep": 2,
     "baseline_interval": 2,
     "baseline_lasts": 60,
+    # Each for itself: what many have in common is another play.
+    "shared_from": 1000,
+    "unreliable_failures": 1000,
 }
 OUTDATED_AFTER = 3
 """Poll intervals, of a second."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from rules.cases import Case, Fired, decoys, fires, firing, given, of_collection, silent, stamp
+from collections.abc import Mapping
+
+from rules.cases import Case, Fired, Series, Values, decoys, fires, firing, given, of_collection, silent, stamp
 from situations import EACH_MINUTE, REASON, collection, failure_info
 
 from exporter.metrics import contract
@@ -22,6 +24,13 @@ def text(count: int, tail: str = KNOWN, name: str = "lake/orders", **labels: str
     )
 
 
+def in_a_row(values: Values, **labels: str) -> tuple[Series, ...]:
+    """So many failures from which minute on, and the stamp of the latest one."""
+    times = values if isinstance(values, Mapping) else {0: values}
+    since = {minute: None if count is None else 600.0 for minute, count in times.items()}
+    return given(contract.CONSECUTIVE, values, **labels), given(contract.LAST_FAILURE, since, **labels)
+
+
 def late(tail: str, name: str = "lake/orders", **labels: str) -> Fired:
     return of_collection(
         "info",
@@ -36,7 +45,7 @@ CASES = (
     Case(
         "fires at the third failure in a row, at once and with its own reason, and one alert goes on as they grow",
         (
-            given(contract.CONSECUTIVE, {0: 2, 10: 3, 20: 1_234_567}),
+            *in_a_row({0: 2, 10: 3, 20: 1_234_567}),
             failure_info(),
             *decoys(contract.LAST_FAILURE_INFO),
             *collection(stamp(4), max_age=7200),
@@ -51,18 +60,18 @@ CASES = (
     ),
     Case(
         "keeps its sentence whole without a reason and without a database",
-        (given(contract.CONSECUTIVE, 4, database=""),),
+        (*in_a_row(4, database=""),),
         (fires(ALERT, 5, text(4, "The reason is on the exporter's page.", "orders", database="")),),
     ),
     Case(
         "a success clears it at once",
-        (given(contract.CONSECUTIVE, {0: 3, 20: 0}),),
+        (*in_a_row({0: 3, 20: 0}),),
         (*firing(ALERT, 19), *silent(ALERT, 20)),
     ),
     Case(
         "an exporter that is away for three minutes, or for thirty, is no all-clear",
         (
-            given(contract.CONSECUTIVE, {0: 3, 20: None, 23: 3, 30: None, 60: 3}),
+            *in_a_row({0: 3, 20: None, 23: 3, 30: None, 60: 3}),
             given(contract.LAST_POLL_SUCCESS, {0: 1, 20: None, 23: 1, 30: None, 60: 1}),
         ),
         firing(ALERT, *range(19, 65)),
@@ -70,9 +79,9 @@ CASES = (
     Case(
         "of two replicas the one that polled last counts: one that is cut off has not seen the success",
         (
-            given(contract.CONSECUTIVE, {0: 3, 40: 0}),
+            *in_a_row({0: 3, 40: 0}),
             given(contract.LAST_POLL_SUCCESS, "0+60x240"),
-            given(contract.CONSECUTIVE, 3, instance="b:19540", pod="exporter-1"),
+            *in_a_row(3, instance="b:19540", pod="exporter-1"),
             given(contract.LAST_POLL_SUCCESS, {**EACH_MINUTE, 31: stamp(30)}, instance="b:19540", pod="exporter-1"),
         ),
         (*firing(ALERT, 5, 39), *silent(ALERT, 40, 240)),

@@ -82,7 +82,10 @@ SITUATIONS: dict[str, tuple[str, Situation]] = {
         "warning",
         lambda **to: (given(contract.FAILING, 3, failure_class="access_denied", **to),),
     ),
-    "MilvusExternalRefreshFailingRepeatedly": ("warning", lambda **to: (given(contract.CONSECUTIVE, 3, **to),)),
+    "MilvusExternalRefreshFailingRepeatedly": (
+        "warning",
+        lambda **to: (given(contract.CONSECUTIVE, 3, **to), given(contract.LAST_FAILURE, 9, **to)),
+    ),
     "MilvusExternalRefreshIndexWaitTimedOut": (
         "info",
         lambda **to: (failure_info(failure_class="index_wait_timeout", **to),),

@@ -133,7 +133,8 @@ def _failing_repeatedly(p: Parameters) -> Alert:
     return Alert(
         name=name,
         expr=(
-            f"{lasting(p, contract.CONSECUTIVE)} >= {p.failures_in_a_row}\n"
+            # The record is a moment later than the count, and says whether it is one of many.
+            f"{lasting(p, contract.CONSECUTIVE)} >= {p.failures_in_a_row}\nand on {place(p)}\n{FAILING}\n"
             f"{_unless_told(p, name, _failing_for_many(p))}"
         ),
         severity="warning",

@@ -106,9 +106,17 @@ def text() -> str:
 
 
 def used_by() -> dict[str, list[str]]:
-    """Return for each threshold, spelt as in the chart, the alerts in which it stands, also by way of a record."""
-    rules = [rule for group in opened()["groups"] for rule in group["rules"]]
-    whole = {rule.get("record") or rule["alert"]: json.dumps(rule) for rule in rules}
+    """Return for each threshold, spelt as in the chart, the alerts in which it stands, also by way of a record.
+
+    How often a group is evaluated stands in each of its rules.
+    """
+    made = opened()["groups"]
+    rules = [rule for group in made for rule in group["rules"]]
+    whole = {
+        rule.get("record") or rule["alert"]: json.dumps([group.get("interval"), rule])
+        for group in made
+        for rule in group["rules"]
+    }
     records = [rule["record"] for rule in rules if "record" in rule]
     reads = {name: {other for other in records if other in said and other != name} for name, said in whole.items()}
 
