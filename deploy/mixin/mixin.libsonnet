@@ -64,6 +64,10 @@ local plain(address) = std.rstripChars(address, '/');
       else error '_config.thresholds.%s: must be longer than %s, or the value that is looked up comes and goes' % [name, shipped.longer[name]]
       for name in std.objectFields(shipped.longer)
     ]) && std.all([
+      if thresholds[name] < seconds(shipped.shorter[name]) then true
+      else error '_config.thresholds.%s: must be shorter than %s, which is how far Prometheus looks back' % [name, shipped.shorter[name]]
+      for name in std.objectFields(shipped.shorter)
+    ]) && std.all([
       if std.get(std.get(alerts, name, {}), 'enabled', true) then true
       else error '_config.alerts.%s: other alerts are silent for what it tells, so nobody would tell it. Set thresholds.%s to 1000000 instead: then they do.' % [name, shipped.instead[name]]
       for name in std.objectFields(shipped.instead)

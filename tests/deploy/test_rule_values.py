@@ -87,6 +87,7 @@ def other(number: int, each: dict[str, Any]) -> tuple[Any, Any]:
 def test_every_threshold_is_put_where_the_generator_puts_it(filled: Fill) -> None:
     """Each has a value that no other has, so that none can stand in for another."""
     changed = {name: other(number, each) for number, (name, each) in enumerate(opened.thresholds().items())}
+    changed["collections_interval"] = 219, "219s"
     for longer, than in (("baseline_lasts", "history_interval"), ("baseline", "baseline_interval")):
         changed[longer], changed[than] = sorted((changed[longer], changed[than]), reverse=True)
     p = dataclasses.replace(Parameters(), **{name: value for name, (value, _) in changed.items()})
@@ -227,6 +228,7 @@ def test_the_charts_rules_miss_the_jobs_that_the_chart_scrapes(tmp_path: Path) -
         ({"thresholds": {"sharedFrom": 0}}, "0 is no count"),
         ({"thresholds": {"scrapesGood": 1.5}}, "1.5 is no ratio"),
         ({"thresholds": {"baselineLasts": "1m"}}, "must be longer than historyInterval"),
+        ({"thresholds": {"collectionsInterval": "5m"}}, "must be shorter than 5m"),
         ({"alerts": {"Slow": {"enabled": False}}}, "there is no Slow; there are Milvus"),
         ({"alerts": {SLOW: {"enable": False}}}, "there is no enable; there are enabled"),
         ({"alerts": {"MilvusExternalRefreshUnreliable": {"enabled": False}}}, "thresholds.unreliableFailures"),

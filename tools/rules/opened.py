@@ -42,6 +42,8 @@ _PLAIN: Final = frozenset(
 """Counts and ratios; everything else is a time."""
 _LONGER: Final = {"baseline_lasts": "history_interval", "baseline": "baseline_interval"}
 """What must be longer than what: a value that is looked up less often than it lasts would come and go."""
+_SHORTER: Final = {"collections_interval": "5m"}
+"""What must be shorter: Prometheus looks back five minutes for a value, and what comes less often comes and goes."""
 _INSTEAD: Final = {
     "MilvusExternalManyCollectionsStale": "shared_from",
     "MilvusExternalRefreshSourceFailing": "shared_from",
@@ -93,6 +95,7 @@ def opened() -> dict[str, Any]:
             camel(name): {key: each[key] for key in ("default", "kind")} for name, each in thresholds().items()
         },
         "longer": {camel(name): camel(than) for name, than in _LONGER.items()},
+        "shorter": {camel(name): than for name, than in _SHORTER.items()},
         "instead": {alert: camel(name) for alert, name in _INSTEAD.items()},
         "identity": [*p.identity, *_TAKEN],
         "tokens": sorted(set(re.findall(r"\$\([\w+]+(?::duration)?\)", json.dumps(made)))),

@@ -82,11 +82,23 @@ Prometheus writes it; `$(a+b)` for a sum; `$(jobs)`, `$(runbooks)` and `$(grafan
 
 {{/* What cannot be said in values.schema.json. */}}
 {{- define "mre.refuseRules" -}}
+{{- if .Values.prometheusRule.enabled -}}
 {{- $rules := .Files.Get "files/rules.json" | fromJson -}}
 {{- $thresholds := include "mre.thresholds" . | fromJson -}}
 {{- range $name, $than := $rules.longer -}}
 {{- if le (get $thresholds $name | int64) (get $thresholds $than | int64) -}}
 {{- fail (printf "prometheusRule.thresholds.%s: must be longer than %s, or the value that is looked up comes and goes" $name $than) -}}
+{{- end -}}
+{{- end -}}
+{{- range $name, $than := $rules.shorter -}}
+{{- if ge (get $thresholds $name | int64) (include "mre.seconds" $than | int64) -}}
+{{- fail (printf "prometheusRule.thresholds.%s: must be shorter than %s, which is how far Prometheus looks back" $name $than) -}}
+{{- end -}}
+{{- end -}}
+{{- $interval := .Values.serviceMonitor.interval -}}
+{{- if and (or .Values.serviceMonitor.enabled .Values.podMonitor.enabled) (regexMatch "^[0-9]+[smhd]$" $interval) -}}
+{{- if lt (get $thresholds "gap" | int64) (mul 2 (include "mre.seconds" $interval | int64)) -}}
+{{- fail "prometheusRule.thresholds.gap: must be at least twice serviceMonitor.interval, or one lost scrape begins every `for` anew" -}}
 {{- end -}}
 {{- end -}}
 {{- range $alert, $threshold := $rules.instead -}}
@@ -99,6 +111,7 @@ Prometheus writes it; `$(a+b)` for a sum; `$(jobs)`, `$(runbooks)` and `$(grafan
 {{- range $label := $given -}}
 {{- if has $label $rules.identity -}}
 {{- fail (printf "prometheusRule: %s is a label that alerts have already, and what they are told apart by; severities have values of their own, and `cluster` belongs into the external labels of Prometheus or into serviceMonitor.relabelings" $label) -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
