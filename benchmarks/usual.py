@@ -55,7 +55,7 @@ class UsualExporter:
             contract.JOBS, contract.LAST_STATE, contract.LAST_PROGRESS, contract.LAST_CHANGE, contract.LAST_START,
             contract.LAST_END, contract.LAST_DURATION, contract.LAST_INFO, contract.LAST_SUCCESS,
             contract.LAST_FAILURE, contract.LAST_SUCCESS_DURATION, contract.CONSECUTIVE, contract.LAST_FAILURE_INFO,
-            contract.FINISHED, contract.FAILED, contract.INFO, contract.CREATED,
+            contract.FINISHED, contract.FAILED, contract.FAILING, contract.INFO, contract.CREATED,
         )  # fmt: skip
         self._gauges = {
             metric.short: Gauge(metric.name, metric.help, metric.labels, registry=self.registry) for metric in metrics
@@ -109,7 +109,9 @@ class UsualExporter:
         gauges["consecutive_failures"].labels(*place).set(failing)
         if failure is not None and failing:
             trouble = (str(failure.job_id), "source_empty", failure.reason)
-            gauges["last_failure_info"].labels(*labels, *trouble).set(1)
+            root = "/".join(labels[2].split("/", 3)[:3])
+            gauges["last_failure_info"].labels(*labels, root, *trouble).set(1)
+            gauges["failing_collections"].labels(root, "source_empty").inc()
         gauges["jobs_finished_total"].labels(*place).set(pair.counts[2] + pair.counts[3])
         gauges["jobs_failed_total"].labels(*place).set(pair.counts[3])
         gauges["collection_info"].labels(*labels).set(1)

@@ -34,6 +34,8 @@ TIMES = {
     "stale_margin": 2,
     "gap": 3,
     "partial_within": 3,
+    "scrapes_within": 5,
+    "down_for": 2,
     "job_for": 2,
     "blind_for": 2,
     "account_for": 1,
@@ -150,7 +152,7 @@ def _of_job(seen: Samples, moment: float, longest: float | None, database: str, 
     still = moment - (seen.value("last_job_progress_change_timestamp_seconds", **place) or moment)
     progress = seen.value("last_job_progress_ratio", **place) or 0
     waiting = "RefreshPending" in states and not progress and elapsed > TIMES["pending"]
-    unusual = longest is None or elapsed > 3 * longest
+    unusual = elapsed > (3 * longest if longest else 3600 / SPEED)
     if waiting:
         yield "RefreshPendingTooLong"
     if still > TIMES["still"] and not waiting and (0 < progress < 0.9 or unusual):

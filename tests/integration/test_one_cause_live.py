@@ -161,7 +161,7 @@ def test_200_collections_of_one_bucket_are_one_ticket_and_one_page_and_another_c
     stage.page.failing = dict.fromkeys(range(200), ("s3://lake", FailureClass.ACCESS_DENIED))
     until(lambda: told(stage.tickets), "the first ticket", seconds=60)
     stage.page.failing |= dict.fromkeys(range(200, 205), ("s3://archive", FailureClass.TIMEOUT))
-    until(lambda: len(told(stage.tickets)) == 2, "a second cause", seconds=60)
+    until(lambda: len(told(stage.tickets)) >= 2, "a second cause", seconds=60)
     stage.page.failing[205] = ("s3://lake", FailureClass.SCHEMA_MISMATCH)
     until(lambda: len(told(stage.tickets)) >= 3, "a collection with a cause of its own", seconds=60)
     assert sorted(told(stage.tickets)[:2]) == [(many, "firing")] * 2
@@ -179,4 +179,8 @@ def test_200_collections_of_one_bucket_are_one_ticket_and_one_page_and_another_c
     ]
     stage.page.failing = {number: stage.page.failing[number] for number in (0, 1, 200, 201)}
     closed = (many, "resolved")
-    until(lambda: told(stage.tickets).count(closed) == 2, "the tickets are closed", seconds=60)
+    try:
+        until(lambda: told(stage.tickets).count(closed) >= 2, "the tickets are closed", seconds=60)
+    except AssertionError as late:
+        late.add_note(f"told: {told(stage.tickets)}")
+        raise

@@ -12,6 +12,8 @@ SUCCESS = "collection:milvus_external_refresh_last_success_timestamp_seconds:rem
 FAILURE = "collection:milvus_external_refresh_last_failure_timestamp_seconds:remembered"
 AGE = "collection:milvus_external_refresh_age_seconds:min"
 FRESH = "collection:milvus_external_refresh_fresh:bool"
+HOURLY = "collection:milvus_external_refresh_success_duration_seconds:hourly"
+LONGEST = "collection:milvus_external_refresh_success_duration_seconds:longest"
 ELAPSED = "collection:milvus_external_refresh_job_elapsed_seconds:max"
 STILL = "collection:milvus_external_refresh_job_progress_age_seconds:min"
 ORDERS = {"job": "milvus-refresh", "database": "lake", "collection": "orders"}
@@ -19,7 +21,27 @@ NEWER = {**ORDERS, "collection": "newer_than_us"}
 NEW = {"instance": "b:19540", "pod": "exporter-1"}
 DAY = 24 * 60
 
+EAST, WEST = ({**ORDERS, "milvus": milvus} for milvus in ("east", "west"))
 CASES = (
+    Case(
+        "each Milvus has its own ages, run times and standstills, and the longest of its own",
+        tuple(
+            one
+            for milvus, late in (("east", 0), ("west", 120))
+            for one in (
+                *collection(60 + late, milvus=milvus),
+                *job({0: State.IN_PROGRESS}, start=60 + late, change=120 + late, longest=600 + late, milvus=milvus),
+            )
+        )
+        + job({0: State.COMPLETED}, milvus="ended"),
+        (
+            result(AGE, 5, (EAST, 240), (WEST, 120)),
+            result(ELAPSED, 5, (EAST, 240), (WEST, 120)),
+            result(STILL, 5, (EAST, 180), (WEST, 60)),
+            result(HOURLY, 5, (EAST, 600), (WEST, 720)),
+            result(LONGEST, 5, (EAST, 600), (WEST, 720)),
+        ),
+    ),
     Case(
         "both stamps are remembered while the collection exists, for as long as it takes",
         (*collection({0: 60, 30: None}, {0: 120, 30: None}), given(contract.INFO, 1)),

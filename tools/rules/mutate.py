@@ -34,6 +34,7 @@ _SWAPPED: Final = {
 }
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _SMALL: Final = 10
+_READ_THROUGH: Final = ("[5m]", "[1h]")
 _TOLD_APART_BY: Final = ("milvus", "collection", "instance", "source_root", "failure_class")
 _ALWAYS_ONE: Final = "_info"
 """How the names of metrics end that are 1 or not there: their greatest and their least are the same."""
@@ -75,7 +76,8 @@ def _edits(expr: str) -> Iterator[Edit]:
             yield from ((f"{text} made {moved}", begin, end, moved) for moved in _moved(text, factor=factor))
         if text == "bool" or text[0] == "{":
             yield f"{text} dropped", begin, end, ""
-        if text[0] == "[":
+        # How far lost scrapes and absences are read through is one habit of all rules, and not each one's own promise.
+        if text[0] == "[" and text not in _READ_THROUGH:
             yield from ((f"{text} made {other}", begin, end, other) for other in _windows(text))
 
 
@@ -98,11 +100,13 @@ def _of_set_operator(tokens: list[re.Match[str]], place: int, length: int) -> It
 
 
 def _makes_no_difference(tokens: list[re.Match[str]], place: int) -> bool:
-    """Whether an aggregation is over an info metric."""
-    if tokens[place].group() not in ("max", "min"):
+    """Whether a function is over an info metric, or an aggregation over a record, which has one value already."""
+    if tokens[place].group() not in ("max", "min", "last_over_time"):
         return False
-    metric = next((token.group() for token in tokens[place + 1 :] if "milvus" in token.group()), "")
-    return metric.endswith(_ALWAYS_ONE)
+    metric = next((token.group() for token in tokens[place + 1 :] if "milvus_" in token.group()), "")
+    return metric.endswith(_ALWAYS_ONE) or (
+        metric.startswith("collection:") and tokens[place].group() != "last_over_time"
+    )
 
 
 def _moved(number: str, *, factor: bool) -> tuple[str, ...]:

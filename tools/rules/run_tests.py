@@ -31,6 +31,8 @@ from rules.mutate import Mutant, Rule, mutants  # noqa: E402
 SHIPPED: Final = ROOT / "deploy" / "prometheus" / "milvus-refresh.rules.yml"
 _AT_ONCE: Final = 16
 _FAILED: Final = re.compile(r"\bmutant (\d+) case (\d+)\b")
+_NO_SUCCESS: Final = re.compile(r"^Unit Testing: +\S*/(\d+)/\S+\n(?! *SUCCESS)", re.MULTILINE)
+"""A file of a mutant's that fails. A rule that cannot be evaluated is told without the case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +127,8 @@ def _left_of(suite: Suite, program: str, tried: list[Mutant], caught: dict[str, 
             raise ValueError(f"a mutant of {name} is no valid rule: {said}")
         for number, case in set(_FAILED.findall(said)):
             caught[order[int(number)].kind][suite.cases[int(case)].name] += 1
+            unseen.pop(order[int(number)], None)
+        for number in set(_NO_SUCCESS.findall(said)):
             unseen.pop(order[int(number)], None)
         if not unseen:
             break
