@@ -17,6 +17,7 @@ from peers.parts import ROOT, fetched, generations, missing, program
 from deploy.rendering import (
     CHART,
     KUSTOMIZE,
+    NAMESPACE,
     OVERLAYS,
     VALUES,
     Objects,
@@ -317,7 +318,8 @@ def test_targets_are_scraped_under_the_job_of_the_example(everything: dict[str, 
             assert each["spec"]["prober"]["path"] == targets["metrics_path"]
         for each in of_kind(everything[name], "ScrapeConfig"):
             assert each["spec"]["metricsPath"] == targets["metrics_path"]
-            *relabelings, job = each["spec"]["relabelings"]
+            *relabelings, namespace, job = each["spec"]["relabelings"]
+            assert namespace == {"targetLabel": "namespace", "replacement": NAMESPACE}
             assert job == {"targetLabel": "job", "replacement": targets["job_name"]}
             known = {"source_labels": "sourceLabels", "target_label": "targetLabel"}
             assert relabelings == [

@@ -101,6 +101,18 @@ def test_two_releases_in_one_namespace_share_no_name(tmp_path: Path) -> None:
     assert len(one) == len(other)
 
 
+def test_two_releases_with_the_same_targets_are_two_replicas_of_one_milvus(tmp_path: Path) -> None:
+    """What Prometheus would scrape twice under the same labels would be one series with two truths."""
+    given = {"config": {"targets": {"a": {}}}, "probe": {"enabled": True}}
+    urls = set()
+    for release in ("first", "second"):
+        (probe,) = of_kind(rendered(given, tmp_path, release=release), "Probe")
+        relabelings = probe["spec"]["targets"]["staticConfig"]["relabelingConfigs"]
+        assert {"sourceLabels": ["__address__"], "targetLabel": "instance"} in relabelings
+        urls.add(probe["spec"]["prober"]["url"])  # the operator makes it the address, before these
+    assert len(urls) == 2
+
+
 # Null
 
 
