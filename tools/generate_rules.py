@@ -1,7 +1,7 @@
 """Write the rule file and the PrometheusRule manifest from tools/rules; with --check, exit 1 if they are out of date.
 
-``--set jobs=my-exporter`` (repeatable) replaces a parameter of ``tools/rules/parameters.py``, and ``--to FOLDER`` writes
-somewhere else: for rules with names and thresholds of your own.
+``--set jobs=my-exporter`` (repeatable) replaces a parameter of ``tools/rules/parameters.py``, and ``--to FOLDER``
+writes somewhere else: for rules with names and thresholds of your own.
 """
 
 from __future__ import annotations

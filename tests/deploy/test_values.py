@@ -239,9 +239,28 @@ def test_what_the_chart_takes_over_is_up_to_date() -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("state", [False, True])
-def test_the_notes_say_what_is_still_missing(state: bool) -> None:
-    flags = ("--dry-run=client", "--set", f"state.enabled={str(state).lower()}")
-    done = run("kubernetes", "helm", "install", "x", str(CHART), *flags)
+NOTES = {
+    "Without state.enabled": "state.enabled=true",
+    "Nothing scrapes it yet": "serviceMonitor.enabled=true",
+    "No alerts yet": "prometheusRule.enabled=true",
+    "No collection has an age": "config.freshness.max_age=26h",
+}
+
+
+def notes(*settings: str) -> str:
+    flags = [flag for setting in settings for flag in ("--set", setting)]
+    done = run("kubernetes", "helm", "install", "x", str(CHART), "--dry-run=client", *flags)
     assert done.returncode == 0, done.stderr
-    assert ("Without state.enabled" in done.stdout) is not state
+    return done.stdout.partition("NOTES:")[2]
+
+
+@pytest.mark.parametrize(("said", "setting"), NOTES.items())
+def test_the_notes_say_what_is_still_missing(said: str, setting: str) -> None:
+    assert said in notes()
+    assert said not in notes(setting)
+
+
+def test_the_notes_say_that_links_lead_to_examples() -> None:
+    said, ours = "Links of alerts lead to examples", ("runbooks=https://wiki.org", "grafana=https://grafana.org")
+    assert said in notes("prometheusRule.enabled=true")
+    assert said not in notes("prometheusRule.enabled=true", *(f"prometheusRule.{each}" for each in ours))

@@ -82,7 +82,7 @@ CASES = (
     Case(
         "never for a collection that was refreshed once, however long ago",
         (*created(-6000, known_since=-6000), given(contract.LAST_SUCCESS, stamp(-5000))),
-        silent(ALERT, 60),
+        silent(ALERT, 0, 1, 60),
     ),
     Case(
         "the first success clears it at once",

@@ -16,8 +16,8 @@ WITH_REASON = of_collection(
     'that time. Source: s3://lake/orders. Class: access_denied. Reason: IOError: Access Denied on "orders" (job 42).',
 )
 WITHOUT = (
-    "ended 1h 16m 0s ago. Allowed: 1h 0m 0s. Searches answer from data of that time. See the exporter's page: is there "
-    "a failure, and are refreshes still being started?"
+    "ended 1h 16m 0s ago. Allowed: 1h 0m 0s. Searches answer from data of that time. The exporter's page says whether "
+    "there is a failure and whether refreshes are still being started."
 )
 
 CASES = (

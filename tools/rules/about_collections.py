@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rules.parameters import Parameters
 
 
-_LOOK: Final = "See the exporter's page: is there a failure, and are refreshes still being started?"
+_LOOK: Final = "The exporter's page says whether there is a failure and whether refreshes are still being started."
 
 
 def alerts(p: Parameters) -> tuple[Alert, ...]:
@@ -82,6 +82,8 @@ def _never_refreshed(p: Parameters) -> Alert:
   {limit}
   unless on {place(p)}
   {LAST_SUCCESS}
+  unless on {place(p)}
+  {merged(p, contract.LAST_SUCCESS)}
 )
 and on {place(p)}
 (
@@ -102,7 +104,7 @@ and on {place(p)}
         ),
         why=(
             "Often a collection under construction. Silent until the exporter's memory reaches back far enough to know "
-            "a success that was within the limit."
+            "a success that was within the limit. Asks for the success itself, too: at a start its record comes later."
         ),
     )
 
