@@ -30,11 +30,12 @@ demo: $(BASE) ## a simulated Milvus with a day of history, and the exporter on i
 test: $(TEST) ## all tests; a real part that is missing skips its tests and says so
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-check: $(LINT) ## lint, format, types, import contract, generated documents, rules and dashboards
+check: $(LINT) ## lint, format, types, import contract, dead code, generated documents, rules and dashboards
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/vulture
 	$(BIN)/python tools/generate_configuration_docs.py --check
 	$(BIN)/python tools/generate_metrics_docs.py --check
 	$(BIN)/python tools/generate_dashboards.py --check

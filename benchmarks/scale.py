@@ -37,7 +37,6 @@ class Sized:
     jobs: int
     series: int
     poll_cpu: float
-    poll_wall: float
     memory: int
     most_memory: int
     body: int
@@ -170,7 +169,6 @@ def measure_size(collections: int, jobs: int, rounds: int) -> Sized:
         jobs=jobs,
         series=sum(not line.startswith(b"#") for line in plain.splitlines()),
         poll_cpu=cpu,
-        poll_wall=wall,
         memory=watched.memory,
         most_memory=watched.most_memory,
         body=len(plain),

@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Final
 from exporter import __version__, heap, notify, probe
 from exporter.clock import Clock, SystemClock
 from exporter.config import Milvus, Poll, effective
-from exporter.errors import UsageError
+from exporter.errors import NotYetUsable, UsageError
 from exporter.fleet import Fleet, share
 from exporter.metrics import Body, ProcessAccount, ProcessExposition
 from exporter.page import Source
 from exporter.page import pages as pages_for_people
 from exporter.reload import Reloader, Reread
 from exporter.target import InForce, Target, revision, texts_of
-from exporter.web import Handler, Reply, Server, create_app
+from exporter.web import Handler, Reply, Server, close_all, create_app, listen_all
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,13 +56,19 @@ async def serve(
     stopped = _stop_signal()
     in_force = InForce(clock.wall())
     security = _security(settings.web.config_file)
-    fleet = Fleet(share(settings), clock, in_force)
+    # Before the state files: a process that cannot have the address must not touch those of the one that has it.
+    listeners = listen_all([str(address) for address in settings.web.listen_address])
+    try:
+        fleet = Fleet(share(settings), clock, in_force)
+    except BaseException:
+        close_all(listeners)
+        raise
     reread_web = security.reread if security is not None else tuple
     reloader = Reloader(
         settings, reread or (lambda: settings), fleet, in_force=in_force, clock=clock, reread_web=reread_web
     )
     web = _web(reloader, fleet, in_force, clock, can_reload=reread is not None)
-    server = Server(web, [str(address) for address in settings.web.listen_address], security=security)
+    server = Server(web, (), security=security, listeners=listeners)
     reloads = _Reloads(reloader) if reread is not None else None
     try:
         await server.start()
@@ -105,7 +111,7 @@ async def serve_demo(settings: Settings, demo: Demo, say: Callable[[str], None],
     try:
         address = await milvus.start(demo.listen)
     except OSError as error:
-        raise UsageError((f"--demo.milvus-listen: {demo.listen!r} cannot be listened on: {error}",)) from None
+        raise NotYetUsable((f"--demo.milvus-listen: {demo.listen!r} cannot be listened on: {error}",)) from None
     try:
         shown = _for_demo(settings, milvus, address)
         again = (lambda: _for_demo(reread(), milvus, address)) if reread is not None else None

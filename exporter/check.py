@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 from collections.abc import Awaitable, Callable, Iterator
@@ -11,9 +12,11 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final
 
 from exporter import errors
+from exporter.catalog.visibility import GRANT, is_missing, look, told
 from exporter.ledger import look_at_state
 from exporter.milvus.client import MilvusClient
 from exporter.milvus.handshake import NOT_GRPC, handshake
+from exporter.milvus.records import parsed
 
 if TYPE_CHECKING:
     from exporter.config import MilvusAddress, Settings
@@ -58,7 +61,6 @@ _REMEDIES: Final[dict[type[errors.MilvusError], str]] = {
     "milvus.uri",
     errors.ServerFault: "look into Milvus's log",
 }
-_GRANTS: Final = "grant ListDatabases, ShowCollections and DescribeCollection (docs/milvus.md, Privileges)"
 _LONGEST_VERSION: Final = 80
 
 
@@ -89,13 +91,14 @@ async def _ask(client: MilvusClient, settings: Settings, show: Callable[[Step], 
         show(Step("milvus", Verdict.SKIP, "not asked any further"))
         return False
     show(await _version(client, settings))
-    refresh_api = await _refresh_api(client, settings)
+    refresh_api, names = await _refresh_api(client, settings)
     show(refresh_api)
-    inventory, databases = await _inventory(client, settings)
+    inventory, databases = await _inventory(client, settings, names)
     show(inventory)
-    for line in _filters(settings, databases):
-        show(line)
-    return refresh_api.verdict is not Verdict.FAIL
+    filters = await _filters(client, settings, databases)
+    if filters is not None:
+        show(filters)
+    return Verdict.FAIL not in (refresh_api.verdict, filters.verdict if filters else None)
 
 
 def _state_file(settings: Settings) -> Step | None:
@@ -202,10 +205,11 @@ async def _credentials(client: MilvusClient, settings: Settings) -> Step:
         # The daemon itself never calls Connect, so this alone keeps it from nothing.
         return Step("credentials", Verdict.WARN, f"not tried: {_said(error)}")
     except errors.MilvusError as error:
-        return _failed("credentials", error)
-    given = settings.milvus.credentials
-    none = given.token is None and given.user is None
-    return Step("credentials", Verdict.OK, "none set and none asked for" if none else "accepted")
+        missing = isinstance(error, errors.Unauthenticated) and not settings.milvus.credentials.given
+        said = f"missing: Milvus asks for them and none are set. {error.detail}" if missing else _said(error)
+        return Step("credentials", Verdict.FAIL, f"{said}; {_remedy(error)}")
+    given = settings.milvus.credentials.given
+    return Step("credentials", Verdict.OK, "accepted" if given else "none set and none asked for")
 
 
 async def _version(client: MilvusClient, settings: Settings) -> Step:
@@ -217,58 +221,64 @@ async def _version(client: MilvusClient, settings: Settings) -> Step:
     return Step("server version", Verdict.OK, shown or "not told")
 
 
-async def _refresh_api(client: MilvusClient, settings: Settings) -> Step:
+async def _refresh_api(client: MilvusClient, settings: Settings) -> tuple[Step, frozenset[str] | None]:
+    """List the jobs. Returns the names of their collections too, None where they could not be listed."""
     try:
         jobs = await client.list_all_jobs(timeout=settings.poll.timeout)
+        names = frozenset(parsed(raw).collection_name for raw in jobs)
     except errors.ServerFault as error:
         if error.may_be_one_broken_job:
             instead = "until this is over each poll lists the known collections one by one, which needs the inventory"
-            return Step("refresh API", Verdict.WARN, f"cannot list all jobs at once: {_said(error)}; {instead}")
-        return _failed("refresh API", error)
+            return Step("refresh API", Verdict.WARN, f"cannot list all jobs at once: {_said(error)}; {instead}"), None
+        return _failed("refresh API", error), None
     except errors.MilvusError as error:
-        return _failed("refresh API", error)
-    return Step("refresh API", Verdict.OK, f"{_count(len(jobs), 'job')} listed")
+        return _failed("refresh API", error), None
+    return Step("refresh API", Verdict.OK, f"{_count(len(jobs), 'job')} listed"), names
 
 
-async def _inventory(client: MilvusClient, settings: Settings) -> tuple[Step, tuple[str, ...]]:
-    """Ask what a pass of the inventory asks, with one collection per database. Returns the databases too."""
+async def _inventory(
+    client: MilvusClient, settings: Settings, names: frozenset[str] | None
+) -> tuple[Step, tuple[str, ...]]:
+    """Ask what a pass of the inventory asks, and for the collections of jobs. Returns the databases too."""
     if not settings.inventory.enabled:
         return Step("inventory", Verdict.SKIP, "switched off; the label database is empty"), ()
-    databases: tuple[str, ...] = ()
-    total = 0
     try:
-        databases = await client.list_databases(timeout=settings.poll.timeout)
-        for database in databases:
-            total += await _look_into(client, database, settings.poll.timeout)
+        sight = await look(client, names or (), timeout=settings.poll.timeout)
+        good, text = told(sight, None if names is None else len(names), _sees_everything(client, settings))
     except errors.MilvusError as error:
-        remedy = _GRANTS if isinstance(error, errors.PermissionDenied) else _remedy(error)
-        text = f"{_said(error)}; without it the label database can be empty: {remedy}"
-        return Step("inventory", Verdict.WARN, text), databases
-    found = f"{_count(total, 'collection')} in {_count(len(databases), 'database')}"
-    if not total:
-        return Step("inventory", Verdict.WARN, f"Milvus shows {found}; where some exist, {_GRANTS}"), databases
-    return Step("inventory", Verdict.OK, found), databases
+        text = f"{_said(error)}; without it the label database can be empty: {_remedy(error)}"
+        return Step("inventory", Verdict.WARN, text), ()
+    return Step("inventory", Verdict.OK if good else Verdict.WARN, text), sight.databases
 
 
-async def _look_into(client: MilvusClient, database: str, timeout: float) -> int:
-    try:
-        shown = await client.show_collections(database, timeout=timeout)
-        if shown:
-            await client.describe_collection(database, shown[0].name, timeout=timeout)
-    except (errors.CollectionGone, errors.DatabaseGone):
-        return 0  # dropped between two calls
-    return len(shown)
+def _sees_everything(client: MilvusClient, settings: Settings) -> str:
+    """Return why nothing is hidden from this user, nothing where that is not known."""
+    if not settings.milvus.credentials.given:
+        return "authorization is off, so nothing is hidden"
+    with contextlib.suppress(errors.CredentialsUnusable):  # the file is gone since the last call
+        if client.user() == "root":
+            return "root sees everything"
+    return ""
 
 
-def _filters(settings: Settings, databases: tuple[str, ...]) -> Iterator[Step]:
-    only = settings.milvus.address.database
-    name = "milvus.uri names a database" if only else "filters.databases.include is set"
-    if (only or settings.filters.databases.include) and not databases:
+async def _filters(client: MilvusClient, settings: Settings, databases: tuple[str, ...]) -> Step | None:
+    """Return what is wrong with the choice of databases, None where nothing is."""
+    only, include = settings.milvus.address.database, settings.filters.databases.include
+    all_shown = databases and _sees_everything(client, settings)
+    if only and only not in databases and (all_shown or await is_missing(client, only, settings.poll.timeout)):
+        text = f'milvus.uri names the database "{only}", which does not exist; correct it'
+        return Step("filters", Verdict.FAIL, text)
+    if (only or include) and not databases:
+        name = "milvus.uri names a database" if only else "filters.databases.include is set"
         text = f"{name}, and only the inventory tells databases: without it nothing is shown"
-        yield Step("filters", Verdict.WARN, f"{text}; make the inventory work, or take the filter out")
-    elif only and only not in databases:
-        text = f'milvus.uri names the database "{only}", which Milvus does not show: nothing will be shown'
-        yield Step("filters", Verdict.WARN, f"{text}; correct it, or {_GRANTS}")
+        return Step("filters", Verdict.WARN, f"{text}; make the inventory work, or take the filter out")
+    if only and only not in databases:
+        text = f'milvus.uri names the database "{only}", which this user may not see: nothing will be shown'
+        return Step("filters", Verdict.WARN, f"{text}; to see it, {GRANT}")
+    if include and not any(settings.filters.databases.keeps(database) for database in databases):
+        text = f"filters.databases keeps none of the databases that Milvus shows ({', '.join(databases[:5])})"
+        return Step("filters", Verdict.WARN, f"{text}: nothing will be shown; correct it, or {GRANT}")
+    return None
 
 
 def _count(number: int, noun: str) -> str:

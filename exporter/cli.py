@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import logging
 import os
 import platform
 import sys
@@ -13,7 +14,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from exporter import __version__, health
-from exporter.errors import UsageError
+from exporter.errors import NotYetUsable, UsageError
+from exporter.output import OutputFailed
 
 if TYPE_CHECKING:
     from exporter.config import Settings
@@ -22,14 +24,17 @@ Reread = Callable[[], "Settings"]
 
 PROGRAM = "milvus-refresh-exporter"
 COMMANDS = ("run", "demo", "once", "check", "jobs", "health", "completion", "version")
+PRINTING = ("once", "check", "jobs", "completion", "version")
+"""Commands that are run for what they print."""
 
 
 class Exit(IntEnum):
-    """How the command ends."""
+    """How the command ends. A supervisor should not restart after ``USAGE``: what is wrong stays so."""
 
     GOOD = 0
     BAD = 1
-    """The poll failed, or ``check`` has found something that keeps the daemon from working."""
+    """The poll failed, ``check`` has found something that keeps the daemon from working, the output cannot be written,
+    or an address is in use or a file is not there, which may be otherwise at the next try."""
     USAGE = 2
     """The command line or the configuration is at fault."""
     INTERRUPTED = 130
@@ -40,31 +45,58 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Returns its exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        _require_command(given)
-        if given == ["health"] and (address := health.address(os.environ)) is not None:
-            return _say(health.health(address))  # without the settings, which take three times the memory
-        from exporter import config, log  # noqa: PLC0415  # see above
-
-        parser = build_parser(given[0])
-        namespace, unknown = parser.parse_known_args(given)
-        if namespace.command in ("version", "completion"):
-            print(_version() if namespace.command == "version" else _completion(parser, namespace.shell))
-            return Exit.GOOD
-        reread = partial(config.load, namespace, unknown, os.environ)
-        settings = reread()
-        log.configure(settings.log.level, settings.log.format)
-        code: int = namespace.run(settings, namespace, reread)
+        if sys.stdout is None and _is_for_output(given):
+            _complain("standard output is closed")
+            return Exit.BAD
+        try:
+            return _command(given)
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()
     except UsageError as error:
         for fault in error.faults:
-            print(f"{PROGRAM}: {fault}", file=sys.stderr)
-        return Exit.USAGE
+            _complain(fault)
+        return Exit.BAD if isinstance(error, NotYetUsable) else Exit.USAGE
     except KeyboardInterrupt:
         return Exit.INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read our output has gone; Python would complain once more while it flushes.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OutputFailed as failure:
+        if not failure.reader_is_gone:
+            _complain(str(failure))
         return Exit.BAD
+
+
+def _command(given: list[str]) -> int:
+    _require_command(given)
+    if given == ["health"] and (address := health.address(os.environ)) is not None:
+        return _say(health.health(address))  # without the settings, which take three times the memory
+    from exporter import config, log  # noqa: PLC0415  # see above
+
+    parser = build_parser(given[0])
+    namespace, unknown = parser.parse_known_args(given)
+    if namespace.command in ("version", "completion"):
+        print(_version() if namespace.command == "version" else _completion(parser, namespace.shell))
+        return Exit.GOOD
+    reread = partial(config.load, namespace, unknown, os.environ)
+    settings = reread()
+    log.configure(settings.log.level, settings.log.format)
+    if settings.file_is_empty and namespace.command != "health":
+        text = "%s sets nothing: defaults, environment and flags are all there is"
+        logging.getLogger("exporter").warning(text, settings.config.file)
+    code: int = namespace.run(settings, namespace, reread)
     return code
+
+
+def _is_for_output(given: Sequence[str]) -> bool:
+    return bool(given) and (given[0] in PRINTING or not {"-h", "--help"}.isdisjoint(given))
+
+
+def _complain(text: str) -> None:
+    if sys.stderr is None:  # print would take standard output instead
+        return
+    try:
+        print(f"{PROGRAM}: {text}", file=sys.stderr)
+    except OSError:
+        sys.stderr = None  # nobody can be told, and the flush at exit would change the exit code
 
 
 def _require_command(arguments: Sequence[str]) -> None:
@@ -200,7 +232,7 @@ def _jobs(settings: Settings, namespace: argparse.Namespace, _: Reread) -> int:
     ((name, chosen),) = targets.items()
     fault = jobs(name, chosen, namespace)
     if fault:
-        print(f"{PROGRAM}: {fault}", file=sys.stderr)
+        _complain(fault)
     return Exit.BAD if fault else Exit.GOOD
 
 

@@ -6,6 +6,13 @@ Foreign errors (gRPC codes, Milvus's status codes) are translated into these lea
 
 from __future__ import annotations
 
+import errno
+from typing import Final
+
+_LASTING: Final = frozenset({errno.EACCES, errno.EPERM, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG})
+"""What the operating system refuses until somebody changes something. All else may be different a moment later."""
+_NOT_PERMITTED: Final = 1401
+
 
 class ExporterError(Exception):
     """Root of everything this project raises on purpose."""
@@ -17,6 +24,18 @@ class UsageError(ExporterError):
     def __init__(self, faults: tuple[str, ...]) -> None:
         super().__init__("\n".join(faults))
         self.faults = faults
+
+
+class NotYetUsable(UsageError):
+    """What is configured cannot be used now and may be later: an address in use, a file that is not there yet.
+
+    Ends with exit code 1, so that a supervisor tries again.
+    """
+
+
+def may_pass(error: Exception) -> bool:
+    """Return whether what the operating system refused may work when it is tried again."""
+    return isinstance(error, OSError) and error.errno is not None and error.errno not in _LASTING
 
 
 class StateUnusable(ExporterError):
@@ -102,6 +121,14 @@ class PermissionDenied(MilvusError):
 
     kind = "permission_denied"
     sentence = "The Milvus user lacks a privilege."
+
+    @property
+    def hides_one_collection(self) -> bool:
+        """Whether this says that one collection exists and may not be seen (docs/milvus.md, "Privileges").
+
+        A missing privilege for the call itself is a gRPC code, without a status.
+        """
+        return self.code == _NOT_PERMITTED
 
 
 class Unimplemented(MilvusError):

@@ -74,7 +74,8 @@ def _targets(text: str) -> Sequence[str | tuple[str, int]]:
     if text.startswith("unix:"):
         return (text.removeprefix("unix:"),)
     host, _, port = text.rpartition(":")
-    host = host.removeprefix("[").removesuffix("]")
+    plain, percent, zone = host.removeprefix("[").removesuffix("]").partition("%")
+    host = f"{plain}{percent}{zone.removeprefix('25')}"  # the % before a zone may be written as in a URI
     number = int(port)
     return tuple((each, number) for each in (_LOOPBACK if host in _EVERY_INTERFACE else (host,)))
 

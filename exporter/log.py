@@ -152,10 +152,8 @@ def _escaped(text: str) -> str:
 
 
 def _field(value: object) -> str:
-    text = _escaped(str(value))
-    if text and not set(' "=\\') & set(text):
-        return text
-    return '"' + text.replace('"', '\\"') + '"'
+    text = _escaped(str(value).replace("\\", "\\\\").replace('"', '\\"'))
+    return text if text and not set(' "=\\') & set(text) else f'"{text}"'
 
 
 def _jsonable(value: object) -> object:

@@ -58,7 +58,11 @@ class Reloader:
             loaded = self._clock.wall()
             try:
                 settings = await asyncio.to_thread(self._reread)
-                faults = (*unchangeable(self.settings, settings),) or tuple(self._reread_web())
+                faults = (
+                    lost(self.settings, settings)
+                    or (*unchangeable(self.settings, settings),)
+                    or tuple(self._reread_web())
+                )
             except UsageError as refused:
                 faults = refused.faults
             if faults:
@@ -83,6 +87,13 @@ class Reloader:
             "configuration reloaded",
             extra={what: ",".join(name or "milvus" for name in names) for what, names in named.items() if names},
         )
+
+
+def lost(before: Settings, after: Settings) -> tuple[str, ...]:
+    """Return a fault where the file has lost all that it held: something writes it, or has failed to."""
+    if after.file_is_empty and not before.file_is_empty:
+        return (f"{after.config.file}: config.file: sets nothing any more; restart to run without it",)
+    return ()
 
 
 def unchangeable(before: Settings, after: Settings) -> Iterator[str]:

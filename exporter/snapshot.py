@@ -95,6 +95,8 @@ class Snapshot:
     """The listed jobs themselves, for people: not bounded by the limits on series, and in no order."""
     known_since: float = 0.0
     listed_jobs: int = 0
+    jobs_without_visible_collection: int | None = None
+    """None without an inventory."""
     collections_folded: int = 0
     sources_folded: int = 0
 

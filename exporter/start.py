@@ -17,5 +17,7 @@ def main() -> int:
     # No plugin of pydantic's is ever wanted here, and looking for some reads the metadata of all that is installed.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     from exporter.cli import main as command_line  # noqa: PLC0415  # after the above
+    from exporter.output import guard  # noqa: PLC0415
 
+    guard()
     return command_line()

@@ -67,9 +67,11 @@ class PollAccount:
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """What a scrape may show: the last good snapshot and the account as of the last poll."""
+    """What a scrape may show: the last good snapshot and the account as of the last poll.
 
-    version: int
+    Each change is a new object: what has been rendered from this one stays good for as long as it is the current one.
+    """
+
     snapshot: Snapshot
     account: PollAccount
 
@@ -82,7 +84,7 @@ class Store:
         self._listed: float | None = None
         self._recounted: Mapping[Problem, int] = {}
         """Impossible values that polls under new settings meet again: they look at each record as if it were new."""
-        self.current = Publication(0, Snapshot(now=0.0), PollAccount())
+        self.current = Publication(Snapshot(now=0.0), PollAccount())
 
     def publish(self, outcome: PollOutcome, snapshot: Snapshot | None, monotonic: float) -> None:
         """Swap in the outcome of a poll; without a snapshot the last one stays, until it is stale."""
@@ -91,11 +93,11 @@ class Store:
             self._listed = monotonic
         if self._recounted:
             outcome = self._without_recounted(outcome)
-        self.current = Publication(before.version + 1, snapshot or before.snapshot, before.account.after(outcome))
+        self.current = Publication(snapshot or before.snapshot, before.account.after(outcome))
 
     def restore(self, snapshot: Snapshot) -> None:
         """Show what was remembered through a restart, until the first good poll."""
-        self.current = replace(self.current, version=self.current.version + 1, snapshot=snapshot)
+        self.current = replace(self.current, snapshot=snapshot)
 
     def _without_recounted(self, outcome: PollOutcome) -> PollOutcome:
         known = {problem: min(self._recounted.get(problem, 0), n) for problem, n in outcome.problems.items()}
@@ -112,17 +114,17 @@ class Store:
         if snapshot is not None:
             self._listed = before._listed
         shown = self.current.snapshot if snapshot is None else snapshot
-        self.current = replace(before.current, snapshot=shown, version=before.current.version + 1)
+        self.current = replace(before.current, snapshot=shown)
 
     def skip(self) -> None:
         """Count a tick that was skipped because the poll before still ran."""
         before = self.current
         account = replace(before.account, skipped=before.account.skipped + 1)
-        self.current = replace(before, version=before.version + 1, account=account)
+        self.current = replace(before, account=account)
 
     def touch(self) -> None:
         """Note that something outside of polls has changed what is to be shown."""
-        self.current = replace(self.current, version=self.current.version + 1)
+        self.current = replace(self.current)
 
     def stale(self, monotonic: float) -> bool:
         """Return whether job series must be withheld: the last good listing is too old.

@@ -351,12 +351,13 @@ class Watch:
         /,
         *,
         inventory: bool = True,
+        unseen_collections: str = "dropped",
         memory: Memory | None = None,
         state: Path | None = None,
         **sections: Any,
     ) -> None:
         self.milvus, self.clock = milvus, milvus.clock
-        self.settings = settings(**sections)
+        self.settings = settings(inventory={"unseen_collections": unseen_collections}, **sections)
         self.store = Store(self.settings.poll.stale_after)
         self.state = StateFile(state, self.settings.state.history, AS_IS) if state else None
         since = self.clock.wall() - self.settings.server.job_retention

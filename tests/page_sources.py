@@ -55,7 +55,7 @@ class World:
             known_since=self.known_since,
             **self.more,
         )
-        publication = Publication(1, snapshot, self.account)
+        publication = Publication(snapshot, self.account)
         return Source(
             current=lambda: publication,
             stale=lambda: self.stale,

@@ -147,11 +147,12 @@ def test_a_job_whose_name_another_collection_has_taken_over_after_a_rename() -> 
 
 
 def test_a_name_that_nobody_bears_is_asked_for_in_every_database_and_of_every_collection() -> None:
-    """A grant may hide it, or it is a name from before a rename."""
+    """A grant may hide it, also in the default database, which always exists; or it is a name from before a rename."""
     made = attribution(inventory(entry("texts"), entry("images", "hr", 9)))
     made.assign([job(1)])
     assert made.unknown_names() == {"docs"}
     assert set(made.questions()) == {
+        Collection("default", "docs"),
         Collection("hr", "docs"),
         Collection("sales", "docs"),
         Collection("sales", "texts", 7),

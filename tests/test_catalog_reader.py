@@ -449,7 +449,6 @@ def test_two_passes_at_once_follow_each_other(milvus: ScriptedMilvus) -> None:
         await asyncio.gather(made.read(), made.read())
 
     asyncio.run(both())
-    assert made.account.passes == 2
     assert not made.busy
     assert [call[0] for call in milvus.calls] == ["list_databases", "show_collections"] * 2
 

@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from wire import GOOD, LIST_JOBS, Answer, Authority, Call, Issued, Wire, replace, serving, settings
@@ -98,7 +99,7 @@ def test_a_long_token_is_one_line_of_ascii(length: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "written", ["root:Milvus", "root:Milvus\n", "  root:Milvus\r\n\n", b"\xef\xbb\xbfroot:Milvus\n"], ids=repr
+    "written", ["root:Milvus", "root:Milvus\n", "root:Milvus\r\n\n", b"\xef\xbb\xbfroot:Milvus\n"], ids=repr
 )
 def test_a_file_may_end_in_a_line_break_and_begin_with_a_byte_order_mark(
     secret: Callable[..., str], written: bytes | str
@@ -163,11 +164,24 @@ def test_an_unchanged_file_is_not_opened_again(tmp_path: Path, monkeypatch: pyte
     assert file.read() == b"aaaa"
 
 
+@pytest.mark.parametrize("written", ["se cret", "se cret\n", "se cret\r\n", "se cret\n\n", " secret ", " secret \n"])
+def test_a_secret_is_the_same_from_a_file_a_variable_and_a_uri(secret: Callable[..., str], written: str) -> None:
+    """Without the line end after it, and with every other character."""
+    quoted = quote(written, safe="")
+    given = (
+        settings("http://milvus", user="me", password=written),
+        settings("http://milvus", user="me", password_file=secret("password", written)),
+        settings(f"http://me:{quoted}@milvus"),
+    )
+    assert {Credentials(each).metadata()[0][1] for each in given} == {encoded("me:" + written.rstrip("\r\n"))}
+
+
 SPOILT: dict[str, tuple[Callable[[Path], object], str]] = {
     "removed": (Path.unlink, "No such file or directory"),
     "empty": (lambda path: replace(path, ""), "empty"),
-    "blank": (lambda path: replace(path, " \n\t\n"), "empty"),
+    "blank": (lambda path: replace(path, " \t\n"), "empty"),
     "not UTF-8": (lambda path: replace(path, b"\xff\xfe\x00"), "not UTF-8 text"),
+    "two lines": (lambda path: replace(path, "hunter2\nhunter3\n"), "holds a line end; write the secret on one line"),
     "too large": (lambda path: replace(path, "x" * (64 * 1024 + 1)), "larger than 64 KiB"),
     "a folder": (lambda path: (path.unlink(), path.mkdir()), "not a regular file"),
     "a pipe": (lambda path: (path.unlink(), os.mkfifo(path)), "not a regular file"),

@@ -241,7 +241,7 @@ def test_descriptions_that_cannot_be_told_apart_are_no_answer(answer: pb.BatchDe
 
 
 @pytest.mark.parametrize(
-    ("code", "exists"), [(0, True), (100, False), (800, False), (105, True), (1100, True)], ids=str
+    ("code", "exists"), [(0, True), (100, False), (800, False), (105, True), (1100, True), (1401, True)], ids=str
 )
 def test_listing_by_name_tells_whether_a_collection_exists(code: int, exists: bool) -> None:
     answer = pb.ListRefreshExternalCollectionJobsResponse(status=pb.Status(code=code, reason="x"))

@@ -81,7 +81,7 @@ def test_a_fault_for_all_targets_is_told_once(tmp_path: Path) -> None:
 
 
 def test_nothing_said_of_targets_is_one_milvus(tmp_path: Path) -> None:
-    assert loaded(file=written(tmp_path, "targets:\n")).targets == {}
+    assert loaded(file=written(tmp_path, "targets: null\n")).targets == {}
 
 
 def test_files_of_a_target_are_relative_to_the_file(tmp_path: Path) -> None:

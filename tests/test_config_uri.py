@@ -30,6 +30,9 @@ CANARY = "CanarY"
         ("http://10.0.0.1/sales", "dns:///10.0.0.1:19530", False, "sales"),
         ("http://[::1]", "dns:///[::1]:19530", False, ""),
         ("https://[fe80::1%eth0]:1/s%C3%A4les/", "dns:///[fe80::1%25eth0]:1", True, "säles"),
+        ("http://[fe80::1%25eth0]", "dns:///[fe80::1%25eth0]:19530", False, ""),
+        ("http://[fe80::1%252]", "dns:///[fe80::1%252]:19530", False, ""),
+        ("http://[fe80::1%25wg_0.1]", "dns:///[fe80::1%25wg_0.1]:19530", False, ""),
         ("http://a:1", "dns:///a:1", False, ""),
         ("unix:/run/milvus.sock", "unix:/run/milvus.sock", False, ""),
         ("unix:///run/a%b c.sock".replace(" ", "_"), "unix:/run/a%25b_c.sock", False, ""),
@@ -44,6 +47,8 @@ def test_an_address_is_taken_apart() -> None:
     address = parse_uri("https://[2001:db8::1]:7/db")
     assert (address.host, address.port, address.path, address.authority) == ("2001:db8::1", 7, "", "[2001:db8::1]:7")
     assert str(address) == "https://[2001:db8::1]:7/db"
+    zoned = parse_uri("http://[fe80::1%25eth0]")
+    assert (zoned.host, str(zoned), parse_uri(str(zoned))) == ("fe80::1%eth0", "http://[fe80::1%25eth0]:19530", zoned)
     assert (parse_uri("unix:/a").host, parse_uri("unix:/a").port, parse_uri("unix:/a").path) == ("", 0, "/a")
 
 
@@ -87,6 +92,15 @@ def test_user_info_becomes_decoded_credentials_that_are_never_shown(user_info: s
         ("http://[::1", "bad IPv6 address"),
         ("http://[::g]", "bad IPv6 address"),
         ("http://[::1]x", "bad IPv6 address"),
+        ("http://[fe80::1%25]", "bad zone"),
+        ("http://[fe80::1%]", "bad zone"),
+        ("http://[fe80::1%25a%b]", "bad zone"),
+        ("http://a..b", "two dots in a row"),
+        (f"http://{'a' * 64}.b", "more than 63 characters"),
+        ("http://10.0.0.256", "bad IPv4 address"),
+        ("http://10.0.0", "bad IPv4 address"),
+        ("http://10.0.0.1.5", "bad IPv4 address"),
+        ("http://milvus.1", "bad IPv4 address"),
         ("http://a/b/c", "more than a database"),
         ("http://a/%zz", "encodes nothing"),
         ("http://a/%00", "control characters"),
@@ -160,13 +174,16 @@ def test_no_misspelt_uri_shows_its_user_info(scheme: str, before: str, after: st
     assert CANARY not in said
 
 
-@pytest.mark.parametrize("kind", ["name", "IPv4 address", "IPv6 address", "socket with a percent sign"])
+@pytest.mark.parametrize(
+    "kind", ["name", "IPv4 address", "IPv6 address", "IPv6 address with zone", "socket with a percent sign"]
+)
 def test_grpc_reaches_the_server_by_each_kind_of_target(kind: str, tmp_path: Path) -> None:
     socket = tmp_path / "a%20b.sock"
     listen, uri = {
         "name": ("127.0.0.1:0", "http://localhost:{}"),
         "IPv4 address": ("127.0.0.1:0", "http://127.0.0.1:{}"),
         "IPv6 address": ("[::1]:0", "http://[::1]:{}"),
+        "IPv6 address with zone": ("[::1]:0", "http://[::1%25lo]:{}"),
         "socket with a percent sign": (f"unix:{socket}".replace("%", "%25"), f"unix:{socket}"),
     }[kind]
     try:

@@ -60,6 +60,7 @@ polls_skipped_total                          counter
 poll_errors_total                            counter    kind
 snapshot_stale                               gauge
 snapshot_jobs                                gauge
+jobs_without_visible_collection              gauge
 collections_folded                           gauge
 sources_folded                               gauge
 invalid_records_total                        counter    problem

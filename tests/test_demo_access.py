@@ -45,31 +45,62 @@ def test_wrong_credentials_are_unauthenticated_in_milvus_words(sent: str | None,
     assert (raised.value.code, raised.value.reason) == ("UNAUTHENTICATED", says)
 
 
-def test_a_user_without_a_role_lacks_every_privilege_and_sees_nothing() -> None:
-    with pytest.raises(Denied) as raised:
-        BOB.require("DescribeCollection", "default", "docs")
-    assert raised.value.code == "PERMISSION_DENIED"
-    assert raised.value.reason == "PrivilegeDescribeCollection: permission deny to bob in the `default` database"
+def test_a_user_without_a_role_sees_nothing_whatever_the_role_public_holds() -> None:
+    """That role allows the call, and does not count where collections are filtered."""
+    BOB.require("DescribeCollection", "default", "docs")
     assert not BOB.sees_database("default")
     assert not BOB.sees_collection("default", "docs")
 
 
-def test_a_grant_covers_its_database_and_collection_and_nothing_else() -> None:
-    user = User("ann", grants=(Grant("DescribeCollection", "lake", "docs"), Grant("ListDatabases", "lake")))
+def test_a_hardened_milvus_without_public_privileges_denies_the_call() -> None:
+    with pytest.raises(Denied) as raised:
+        User("bob", public=False).require("DescribeCollection", "default", "docs")
+    assert raised.value.code == "PERMISSION_DENIED"
+    assert raised.value.reason == "PrivilegeDescribeCollection: permission deny to bob in the `default` database"
+
+
+GRANTS: dict[str, tuple[tuple[Grant, ...], bool]] = {
+    "the three of global type": (tuple(map(Grant, ("ListDatabases", "ShowCollections", "DescribeCollection"))), False),
+    "one of collection type": ((Grant("IndexDetail"),), True),
+    "a group of one's own": ((Grant("watchers", members=("DescribeCollection",)),), True),
+    "a built-in group for collections": ((Grant("CollectionReadOnly"),), True),
+    "a built-in group for databases": ((Grant("DatabaseReadOnly"),), False),
+    "none": ((), False),
+}
+
+
+@pytest.mark.parametrize(("grants", "visible"), GRANTS.values(), ids=GRANTS)
+def test_a_collection_is_visible_by_a_privilege_on_collections_or_by_a_group(
+    grants: tuple[Grant, ...], visible: bool
+) -> None:
+    """Any grant shows the database."""
+    user = User("ann", grants=grants)
+    assert user.sees_collection("lake", "docs") is visible
+    assert user.sees_database("lake") is bool(grants)
+
+
+def test_a_group_allows_what_it_holds() -> None:
+    user = User("ann", grants=(Grant("watchers", members=("DescribeCollection",)),), public=False)
     user.require("DescribeCollection", "lake", "docs")
+    with pytest.raises(Denied):
+        user.require("RefreshExternalCollection", "lake", "docs")
+
+
+def test_a_grant_covers_its_database_and_collection_and_nothing_else() -> None:
+    user = User("ann", grants=(Grant("IndexDetail", "lake", "docs"), Grant("Query", "lake", "docs")), public=False)
+    user.require("IndexDetail", "lake", "docs")
     for base, name in (("lake", "other"), ("default", "docs")):
         with pytest.raises(Denied):
-            user.require("DescribeCollection", base, name)
+            user.require("IndexDetail", base, name)
         assert not user.sees_collection(base, name)
     assert user.sees_collection("lake", "docs")
     assert (user.sees_database("lake"), user.sees_database("default")) == (True, False)
 
 
-def test_a_grant_on_everything_covers_everything_and_root_needs_none() -> None:
-    user = User("ann", grants=(Grant("ShowCollections"),))
-    assert user.sees_database("lake")
-    assert user.sees_collection("lake", "docs")
+def test_root_needs_no_grant() -> None:
     ROOT.require("RefreshExternalCollection", "lake", "docs")
+    assert ROOT.sees_database("lake")
+    assert ROOT.sees_collection("lake", "docs")
 
 
 def test_one_token_makes_one_all_powerful_user() -> None:

@@ -20,7 +20,6 @@ from exporter.demo.answers import CALLS
 from exporter.demo.faults import Plan, Spell, Trouble
 from exporter.demo.lives import completing
 from exporter.demo.refusals import Denied, Refused
-from exporter.demo.server import serve_forever
 from exporter.milvus.pb import milvus_refresh_pb2 as pb
 
 NOW = 1_790_000_000.0
@@ -32,9 +31,12 @@ ANN = User(
     "ann",
     SecretStr("secret"),
     SecretStr("annskey"),
-    (Grant("ListDatabases", "lake"), Grant("ShowCollections", "lake"), Grant("DescribeCollection", "lake")),
+    (Grant("DescribeCollection", "lake"), Grant("IndexDetail", "lake")),
 )
-ACCESS = Access((ROOT, BOB, ANN))
+EVE = User("eve", SecretStr("secret"), grants=ANN.grants[:1])
+"""Granted DescribeCollection alone, which shows no collection."""
+TIM = User("tim", SecretStr("secret"), public=False)
+ACCESS = Access((ROOT, BOB, ANN, EVE, TIM))
 
 
 @dataclass
@@ -273,9 +275,9 @@ def test_any_known_user_may_list_and_follow_jobs_of_all_databases_and_refresh_no
             grpc.StatusCode.PERMISSION_DENIED,
             "PrivilegeRefreshExternalCollection: permission deny to bob in the `default` database",
         )
-        code, text = await call.error("DescribeCollection", "bob:secret", collection_name="docs", db_name="lake")
+        code, text = await call.error("DescribeCollection", "tim:secret", collection_name="docs", db_name="lake")
         assert code is grpc.StatusCode.PERMISSION_DENIED
-        assert text == "PrivilegeDescribeCollection: permission deny to bob in the `lake` database"
+        assert text == "PrivilegeDescribeCollection: permission deny to tim in the `lake` database"
         assert (await call.error("DescribeDatabase", "bob:secret"))[0] is grpc.StatusCode.PERMISSION_DENIED
 
     talk(conversation, access=ACCESS)
@@ -296,9 +298,11 @@ def test_several_descriptions_are_one_for_each_name_in_their_order() -> None:
 def test_several_descriptions_need_the_privilege_of_one() -> None:
     async def conversation(_milvus: SimulatedMilvus, call: Client, _clock: HandClock) -> None:
         asked = {"db_name": "lake", "collection_name": ["docs"]}
-        code, text = await call.error("BatchDescribeCollection", "bob:secret", **asked)
+        code, text = await call.error("BatchDescribeCollection", "tim:secret", **asked)
         assert code is grpc.StatusCode.PERMISSION_DENIED
-        assert text == "PrivilegeDescribeCollection: permission deny to bob in the `lake` database"
+        assert text == "PrivilegeDescribeCollection: permission deny to tim in the `lake` database"
+        hidden = (await call("BatchDescribeCollection", "eve:secret", **asked)).responses
+        assert [one.status.code for one in hidden] == [1401]
         assert len((await call("BatchDescribeCollection", "annskey", **asked)).responses) == 1
 
     talk(conversation, access=ACCESS)
@@ -313,6 +317,24 @@ def test_missing_grants_show_as_missing_databases_and_collections() -> None:
         assert list((await call("ShowCollections", "annskey", db_name="lake")).collection_names) == ["docs"]
         assert (await call("DescribeCollection", "annskey", db_name="lake", collection_name="docs")).collectionID
         assert list((await call("ListDatabases", "root:Milvus")).db_names) == ["default", "lake"]
+
+    talk(conversation, access=ACCESS)
+
+
+@pytest.mark.parametrize("who", ["bob:secret", "eve:secret"])
+def test_a_hidden_collection_is_told_from_one_that_is_not_there_and_its_jobs_are_listed(who: str) -> None:
+    """By status 1401 where it is described, and not at all where its jobs are listed by name."""
+
+    async def conversation(milvus: SimulatedMilvus, call: Client, _clock: HandClock) -> None:
+        job_id = milvus.world.submit("docs", database="lake")
+        assert list((await call("ShowCollections", who, db_name="lake")).collection_names) == []
+        answer = await call("DescribeCollection", who, db_name="lake", collection_name="docs")
+        assert (answer.status.code, answer.collectionID) == (1401, 0)
+        assert answer.status.reason.startswith("not allowed to access collection")
+        assert (await call("DescribeCollection", who, db_name="lake", collection_name="nope")).status.code == 100
+        assert (await call("DescribeCollection", who, db_name="nope", collection_name="docs")).status.code == 800
+        by_name = await call(LIST, who, db_name="lake", collection_name="docs")
+        assert [job.job_id for job in by_name.jobs] == [job_id]
 
     talk(conversation, access=ACCESS)
 
@@ -485,19 +507,5 @@ def test_it_serves_over_tls() -> None:
         async with grpc.aio.secure_channel(address, trust) as channel:
             assert (await Client(channel)("GetVersion")).version == "v3.0.1-sim"
         await milvus.stop()
-
-    asyncio.run(run())
-
-
-def test_serving_for_ever_ends_when_it_is_cancelled() -> None:
-    async def run() -> None:
-        milvus = SimulatedMilvus(a_world())
-        serving = asyncio.ensure_future(serve_forever(milvus))
-        while not milvus.serving:  # noqa: ASYNC110 - the task lives in this loop
-            await asyncio.sleep(0)
-        serving.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await serving
-        assert not milvus.serving
 
     asyncio.run(run())

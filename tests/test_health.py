@@ -14,6 +14,7 @@ import pytest
 import trustme
 from peers.parts import ROOT
 from peers.waiting import free_port
+from test_web_listen import link_local
 
 from exporter import health
 from exporter.web import Reply, Server, create_app
@@ -50,10 +51,10 @@ async def daemon(address: str, *, good: bool = True, papers: Path | None = None)
         await server.stop(0)
 
 
-def asked(address: str, *, good: bool = True, papers: Path | None = None) -> health.Verdict:
+def asked(address: str, *, good: bool = True, papers: Path | None = None, percent: str = "%") -> health.Verdict:
     async def ask() -> health.Verdict:
         async with daemon(address, good=good, papers=papers) as real:
-            return await asyncio.to_thread(health.health, real)
+            return await asyncio.to_thread(health.health, real.replace("%", percent))
 
     return asyncio.run(ask())
 
@@ -71,6 +72,13 @@ def web_config(folder: Path, text: str) -> Path:
 @pytest.mark.parametrize("address", ["127.0.0.1:0", ":0", "[::1]:0"])
 def test_a_daemon_that_polls_is_healthy(address: str) -> None:
     verdict = asked(address)
+    assert verdict.good, verdict
+
+
+@pytest.mark.parametrize("percent", ["%", "%25"])
+def test_a_zone_is_written_as_in_the_setting(percent: str) -> None:
+    host, zone = link_local()
+    verdict = asked(f"[{host}%{zone}]:0", percent=percent)
     assert verdict.good, verdict
 
 

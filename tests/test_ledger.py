@@ -336,6 +336,26 @@ def test_a_capped_end_keeps_the_run_time_that_milvus_measured() -> None:
     assert (listed.start, listed.end) == (NOON - 60, NOON)
 
 
+def test_an_end_that_is_written_after_the_reason_is_taken_as_it_is_written() -> None:
+    """No clock is ahead: we saw the failure before Milvus wrote when it was."""
+    book = ledger()
+    whole(book, no_end(1, State.FAILED, reason="x")._replace(start=NOON - 60))
+    assert row(book).last_failure == NOON
+    whole(book, failed(1, NOON + 5, start=NOON - 60, reason="x"), now=NOON + 10)
+    assert row(book).last_failure == NOON + 5
+    assert book.board.job(1)[0].start == NOON - 60
+    whole(book, failed(1, NOON + 500, start=NOON - 60, reason="x"), now=NOON + 20)
+    assert row(book).last_failure == NOON + 10, "no later than when we first saw one"
+
+
+@pytest.mark.parametrize("state", [State.PENDING, State.FAILED])
+def test_the_start_of_a_job_without_an_end_lies_no_later_than_its_first_sight(state: State) -> None:
+    book = ledger()
+    for later in (0, 10, 20, 40):
+        whole(book, job(1, state, start=NOON + HOUR, half_written=state is State.FAILED), now=NOON + later)
+        assert book.board.job(1)[0].start == NOON
+
+
 def test_a_capped_end_does_not_wander_when_the_job_is_listed_again() -> None:
     book = ledger()
     for later in (0, 30, HOUR):

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import io
 import json
 import logging
+import re
 from typing import TYPE_CHECKING, Literal
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from exporter import log
@@ -107,6 +109,29 @@ def test_nothing_in_a_record_can_begin_a_line_or_move_the_cursor(
     line = logged("%s", message, fmt=fmt, value=value)
     assert line.endswith("\n")
     assert line[:-1].isprintable()
+
+
+FIELD = re.compile(r' (?P<key>[a-z]+)=(?P<value>"(?:[^"\\]|\\.)*"|[^" =\\]+)')
+
+
+def fields_of(line: str) -> dict[str, str]:
+    """Return the fields as somebody reads them who knows quotes and backslashes."""
+    rest, found = line.rstrip("\n").partition("poll: poll")[2], {}
+    while rest:
+        field = FIELD.match(rest)
+        assert field, rest
+        value = field["value"]
+        found[field["key"]] = ast.literal_eval(value) if value.startswith('"') else value
+        rest = rest[field.end() :]
+    return found
+
+
+@given(st.text(), st.text())
+@example('\\" kind="tls', "")
+@example("\\", " forged=1")
+@example("a\\nb", "a\nb")
+def test_a_text_cannot_forge_a_field(reason: str, other: str) -> None:
+    assert fields_of(logged("poll", reason=reason, other=other)) == {"reason": reason, "other": other}
 
 
 def test_json_keeps_every_character() -> None:

@@ -15,7 +15,7 @@ from exporter import __version__
 from exporter.errors import KINDS
 from exporter.ledger import StateAccount
 from exporter.metrics import Account, Format, ProcessAccount, ProcessExposition
-from exporter.metrics.contract import CONTRACT, PREFIX, Part
+from exporter.metrics.contract import CONTRACT, JOBS_WITHOUT_VISIBLE_COLLECTION, PREFIX, Part
 from exporter.metrics.own import OwnMetrics
 from exporter.model import Problem
 from exporter.snapshot import Snapshot
@@ -23,7 +23,7 @@ from exporter.store import POLL_DURATION_BUCKETS, PollAccount, PollOutcome, Publ
 
 TEXT = Format.TEXT_0_0_4
 ACCOUNT = Account(
-    publication=Publication(0, Snapshot(0.0), PollAccount()),
+    publication=Publication(Snapshot(0.0), PollAccount()),
     stale=True,
     poll_interval=30.0,
     job_timeout=3600.0,
@@ -48,14 +48,15 @@ def after(*outcomes: PollOutcome, **given: object) -> Account:
     polls = PollAccount()
     for outcome in outcomes:
         polls = polls.after(outcome)
-    return replace(ACCOUNT, publication=Publication(1, Snapshot(NOW), polls), **given)  # type: ignore[arg-type]
+    return replace(ACCOUNT, publication=Publication(Snapshot(NOW), polls), **given)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("format_", Format)
 def test_before_the_first_poll_every_family_of_ours_is_there(format_: Format) -> None:
     """`/metrics` answers with at least these, whatever Milvus does."""
     found = {name.partition("{")[0] for name in told(format_=format_)}
-    for metric in (each for each in CONTRACT if each.part is Part.EXPORTER):
+    ours = {each for each in CONTRACT if each.part is Part.EXPORTER} - {JOBS_WITHOUT_VISIBLE_COLLECTION}
+    for metric in ours:  # that one needs an inventory
         assert metric.short + ("_count" if metric.kind == "histogram" else "") in found
 
 
@@ -105,11 +106,20 @@ def test_the_poll_histogram_is_cumulated_and_has_a_last_bucket() -> None:
     assert found["poll_duration_seconds_bucket{+Inf}"] == 3
 
 
+@pytest.mark.parametrize(("counted", "succeeded"), [(None, NOW), (3, 0.0)], ids=["switched off", "never read"])
+def test_without_a_good_inventory_nobody_knows_which_collections_are_visible(
+    counted: int | None, succeeded: float
+) -> None:
+    publication = Publication(Snapshot(NOW, jobs_without_visible_collection=counted), PollAccount())
+    account = replace(ACCOUNT, publication=publication, inventory_last_success=succeeded)
+    assert JOBS_WITHOUT_VISIBLE_COLLECTION.short not in told(account)
+
+
 def test_what_the_snapshot_and_the_configuration_say_is_passed_on() -> None:
-    snapshot = Snapshot(NOW, listed_jobs=66, collections_folded=3, sources_folded=8)
+    snapshot = Snapshot(NOW, listed_jobs=66, jobs_without_visible_collection=5, collections_folded=3, sources_folded=8)
     account = replace(
         ACCOUNT,
-        publication=Publication(1, snapshot, PollAccount(skipped=4)),
+        publication=Publication(snapshot, PollAccount(skipped=4)),
         stale=False,
         inventory_last_success=NOW - 1,
     )
@@ -118,6 +128,7 @@ def test_what_the_snapshot_and_the_configuration_say_is_passed_on() -> None:
         >= {
             "snapshot_stale": 0,
             "snapshot_jobs": 66,
+            "jobs_without_visible_collection": 5,
             "collections_folded": 3,
             "sources_folded": 8,
             "polls_skipped_total": 4,

@@ -37,6 +37,16 @@ def test_a_missing_database_is_a_missing_collection(milvus: ScriptedMilvus) -> N
     assert ask(milvus, ["docs"]).gone == {Collection("default", "docs")}
 
 
+@pytest.mark.parametrize(("code", "hidden"), [(1401, True), (0, False)])
+def test_a_collection_that_may_not_be_listed_exists_where_milvus_says_so(
+    milvus: ScriptedMilvus, code: int, hidden: bool
+) -> None:
+    """Status 1401 is about this one; a gRPC refusal is about the call and says nothing of the collection."""
+    milvus.refuse_by_name["default", "docs"] = errors.PermissionDenied(code=code)
+    found = ask(milvus, ["docs"])
+    assert (bool(found.hidden), bool(found.failed), found.gone) == (hidden, not hidden, frozenset())
+
+
 @pytest.mark.parametrize("code", [105, 1100])
 def test_an_ordinary_collection_has_no_jobs_to_list(milvus: ScriptedMilvus, code: int) -> None:
     """ "Not an external collection" is an answer and not a failure to be asked about for ever."""

@@ -23,6 +23,7 @@ ROOMS = {
     "signal": ("app", "start", "terminal"),
     "sqlite3": ("ledger",),
     "yaml": ("config",),
+    "re2": ("config",),
     "bcrypt": ("web",),
     "jinja2": ("page",),
     "rich": ("terminal",),

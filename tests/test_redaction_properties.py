@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.milvus.reasons import classify
-from exporter.redaction import clauses, lines, reasons, safe_reason, safe_source
+from exporter.redaction import clauses, lines, reasons, safe_reason, safe_source, sources
 from exporter.redaction.clauses import hide_values
 from exporter.redaction.escapes import unescaped
 from exporter.redaction.random_runs import SHORTEST_RANDOM
@@ -52,6 +52,16 @@ PLANTED = st.builds(plant, st.sampled_from(SOURCES + REASONS), st.sampled_from([
         '<credentials user="x" password="{}"/>: access denied',
         "token: token: {}",
         "Authorization: password: {}",
+        "token: Cookie: session={}; Path=/",
+        "password: x and password:\n\n\n{}",
+        "secret key: <name>fs.s3a.secret.key</name>\n  <value>{}</value>",
+        'token: <SecretAccessKey xmlns="http://s3">{}</SecretAccessKey>',
+        'password="x"/>\n<add key="StorageAccountKey" value="{}"/>',
+        "password: key: access_key_value, value: {}",
+        "token: password&equals;{}: no",
+        "credentials=root/{}\t=, no",
+        "Bearer\tBasic      {}",
+        "'uri': 'http://catalog:8181'; apikey = @\"{}\"",
     ],
 )
 def test_a_key_that_stands_in_the_value_of_another_still_guards_its_own(text: str) -> None:
@@ -111,7 +121,7 @@ def test_the_time_a_text_takes_grows_as_its_length(unit: str) -> None:
 
 
 class Counting:
-    """A pattern that counts the characters it has gone over."""
+    """A pattern that counts what it has found."""
 
     def __init__(self, pattern: Any) -> None:
         self.pattern, self.seen = pattern, 0
@@ -122,14 +132,44 @@ class Counting:
             yield found
 
 
-@pytest.mark.parametrize("unit", ["sig=", "sig= ", 'token:"', "password is x1 ", "token=(", "sig='a, b=", "(sk=)"])
+LONG = 64 * 1024
+KEYS = ("sig=", "sig= ", 'token:"', "password is x1 ", "token=(", "sig='a, b=", "(sk=)", "password=[{(", "secret ")
+
+
+@pytest.mark.parametrize("unit", KEYS)
 def test_a_text_of_nothing_but_keys_is_gone_over_once(unit: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not once for each key: a clause that has been gone over is not gone over for the keys inside it."""
     counting = Counting(clauses.MARK)
     monkeypatch.setattr(clauses, "MARK", counting)
-    text = unit * 2000
+    text = unit * (LONG // len(unit))
     hide_values(text)
     assert counting.seen <= 2 * len(text)
+
+
+@pytest.mark.parametrize("unit", ["(", "[{(", "'\"", "(a, ", "[ '"])
+def test_brackets_in_brackets_are_followed_only_so_deep(unit: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each sign is compared with all that are open around it."""
+    deepest: list[int] = []
+    turn = clauses._turn
+    monkeypatch.setattr(clauses, "_turn", lambda stack, *mark: (turn(stack, *mark), deepest.append(len(stack))))
+    hide_values(f"{unit * (LONG // len(unit))} password=x {unit * (LONG // len(unit))}")
+    assert 0 < max(deepest) <= clauses._DEEPEST
+
+
+@pytest.mark.parametrize("unit", ["(", "password=", "a://b@", "%2540", "{", "x "])
+def test_of_a_long_text_no_rule_sees_more_than_a_window(unit: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+
+    def counted(hide: Any) -> Any:
+        return lambda text: (seen.append(len(text)), hide(text))[1]
+
+    monkeypatch.setattr(reasons, "hide_prose", counted(reasons.hide_prose))
+    monkeypatch.setattr(sources, "_hide_in_path", counted(sources._hide_in_path))
+    text = unit * (LONG // len(unit))
+    safe_reason(text)
+    safe_source(text)
+    assert len(seen) > 1
+    assert max(seen) <= reasons._WHOLE
 
 
 @pytest.mark.parametrize(

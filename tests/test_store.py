@@ -113,14 +113,14 @@ def test_a_skipped_tick_is_counted_and_is_no_attempt() -> None:
     assert store.current.account.attempts == 0
 
 
-def test_every_change_makes_a_new_version() -> None:
+def test_every_change_makes_a_new_publication() -> None:
     """A scrape renders anew only what has changed."""
     store = Store(60)
-    seen = {store.current.version}
+    seen = [store.current]
     for change in (lambda: store.publish(outcome(), None, 1.0), store.skip, store.touch):
         change()
-        seen.add(store.current.version)
-    assert len(seen) == 4
+        assert all(store.current is not before for before in seen)
+        seen.append(store.current)
 
 
 # Other settings for the same Milvus
@@ -131,7 +131,7 @@ def test_a_store_goes_on_where_another_has_stopped() -> None:
     before = Store(60)
     before.publish(outcome(), Snapshot(now=NOON), 100.0)
     after = Store(10)
-    after.resume(before)
+    after.resume(before, before.current.snapshot)
     assert after.current.snapshot is before.current.snapshot
     assert after.current.account == before.current.account
     assert (after.stale(110.0), after.stale(110.1)) == (False, True)
@@ -142,7 +142,7 @@ def test_a_store_goes_on_where_another_has_stopped() -> None:
 def resumed(known: int) -> Store:
     before, after = Store(60), Store(60)
     before.publish(outcome(problems={Problem.NEGATIVE_TIME: known}), Snapshot(now=NOON), 100.0)
-    after.resume(before)
+    after.resume(before, before.current.snapshot)
     return after
 
 

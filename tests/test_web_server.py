@@ -893,34 +893,6 @@ def test_two_stops_at_once_are_harmless(run: Run) -> None:
     run(test)
 
 
-def test_an_address_that_somebody_else_takes_between_binding_and_listening_is_an_error(
-    run: Run, tmp_path: Path
-) -> None:
-    """uvloop says nothing of it."""
-
-    async def test() -> None:
-        server = Server(app(), [f"unix:{tmp_path}/a.sock", "127.0.0.1:0"], BOUNDS)
-        listen, taken = server._listen, []
-
-        def beaten(listener: Any) -> Any:
-            if not listener.path:
-                other = socket.socket()
-                other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                other.bind(listener.socket.getsockname())
-                other.listen()
-                taken.append(other)
-            return listen(listener)
-
-        server._listen = beaten  # type: ignore[method-assign]
-        with pytest.raises(OSError, match="in use"):
-            await server.start()
-        taken[0].close()
-        assert server.addresses == ()
-
-    run(test)
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_a_stop_without_a_descriptor_left_begins_nothing_later(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """Accepting is tried again after a while, but not on a socket that is closed by then."""
     monkeypatch.setattr(accept, "_PAUSE_SECONDS", 0.0)

@@ -32,8 +32,9 @@ A setting can be given in three ways. Where several say something about the same
 A list is replaced as a whole, never joined.
 
 Keys, variables and flags that the exporter does not know are errors: a misspelt setting never passes for a default.
-All faults are reported at once, each as `WHERE: KEY: what is wrong and what would be right`, with exit code 2. A value
-that another source overrides is not looked at. Never shown: a secret's value, the value of an unknown key, the user
+All faults are reported at once, each as `WHERE: KEY: what is wrong and what would be right`, with exit code 2; with 1
+where each of them may have passed at the next start, as a file that is not there yet. A value that another source
+overrides is not looked at. Never shown: a secret's value, the value of an unknown key, the user
 info of a URI. The variables that Kubernetes makes for a Service called `milvus-refresh-exporter` share the prefix;
 they are left alone.
 
@@ -44,12 +45,19 @@ they are left alone.
 | duration | as in Prometheus: `500ms`, `15s`, `5m`, `1h30m`, `26h`, `30d`; a number without a unit is an error |
 | size | `268435456` or `256MiB` (`KiB`, `MiB`, `GiB`) |
 | switch | `true` or `false` |
-| regular expression | Python's; it must match the whole name |
+| regular expression | as [RE2](https://github.com/google/re2/wiki/Syntax) has them; must match the whole name |
+| secret | on one line; the line end after it is dropped, from whichever source it comes |
+| address with an IPv6 zone | `http://[fe80::1%25eth0]:19530`, or with `%` alone |
 | file | must be there and readable at start. In the YAML file: relative to that file |
 
 The units of a duration are `y w d h m s ms`, each at most once, from large to small; the most is `100y`.
 
-In the file every scalar is taken as it is written, so a password of `0123` stays those four characters.
+In the file every scalar is taken as it is written, so a password of `0123` stays those four characters. A key with
+nothing after it is an error; `null` asks for none. A reload refuses a file that no longer sets anything.
+
+What Python's regular expressions have and RE2 has not: look-around, backreferences, possessive quantifiers, `\\Z`,
+repetitions above 1000. Each is refused by name, with what to write instead. `\\w`, `\\d`, `\\s` and `\\b` know
+ASCII only, of which Milvus's names consist.
 
 ## Credentials
 

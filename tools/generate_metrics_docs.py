@@ -322,7 +322,7 @@ def _samples(snapshot: Snapshot) -> list[str]:
 
 
 def _own() -> int:
-    account = Account(Publication(0, Snapshot(0.0), PollAccount()), True, 1, 1, 1, config_loaded=1)  # noqa: FBT003
+    account = Account(Publication(Snapshot(0.0), PollAccount()), True, 1, 1, 1, config_loaded=1)  # noqa: FBT003
     lines = OwnMetrics(lambda: account, process=False).render(Format.TEXT_0_0_4).decode().splitlines()
     # The one series that snapshots add: since when outcomes are known.
     return len([line for line in lines if not line.startswith("#")]) + 1

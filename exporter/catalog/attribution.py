@@ -7,10 +7,19 @@ The answer is remembered per job id for life (docs/milvus.md, "Which database").
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from exporter.catalog.candidates import MAX_DATABASES, heir, may_be_older, others, renamed
+from exporter.catalog.candidates import (
+    MAX_DATABASES,
+    Answers,
+    Hidden,
+    heir,
+    may_be_older,
+    only_hidden,
+    others,
+    renamed,
+)
 from exporter.catalog.inventory import Inventory
 from exporter.model import Collection, Job
 
@@ -142,18 +151,16 @@ class Attribution:
     def questions(self) -> tuple[Collection, ...]:
         """Return what to list by name so that open jobs can be settled; empty where nothing can be learnt."""
         wanted: dict[Collection, None] = {}
-        if not self.inventory.databases:
-            return ()
-        for job_id, job in self._listed():
+        for job_id, job in self._listed() if self.inventory.databases else ():
             candidates = self._candidates(job_id, job)
             if self._denied.get(job_id) != candidates:
                 wanted.update(dict.fromkeys(candidates))
         return tuple(wanted)
 
-    def answer(self, answers: Mapping[Collection, frozenset[int]]) -> dict[int, Collection]:
+    def answer(self, answers: Answers, hidden: Hidden = frozenset()) -> dict[int, Collection]:
         """Settle open jobs by which ids a listing by name has shown. Returns those that are settled now.
 
-        A candidate that could not be asked has no entry: its jobs stay open until the next poll.
+        A candidate that could not be asked is in neither: its jobs stay open until the next poll.
         """
         # A collection that is known goes before a bare name, under which it answers too when that is a new alias.
         in_order = sorted(answers.items(), key=lambda item: (item[0].collection_id != 0, item[0]))
@@ -161,9 +168,10 @@ class Attribution:
         settled: dict[int, Collection] = {}
         for job_id, job in self._listed():
             candidates = self._candidates(job_id, job)
-            if job_id in owners:
-                self._formers.discard(owners[job_id])
-                settled[job_id] = self._settle(job_id, owners[job_id])
+            owner = owners.get(job_id) or only_hidden(candidates, answers, hidden)
+            if owner is not None:
+                self._formers.discard(owner)
+                settled[job_id] = self._settle(job_id, owner)
             elif candidates and all(candidate in answers for candidate in candidates):
                 former = self._former(job)
                 if former is not None and job.former is None:

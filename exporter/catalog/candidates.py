@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from exporter.catalog.inventory import Entry, Inventory
@@ -11,19 +12,32 @@ from exporter.model import Collection
 # job's own source first.
 MAX_DATABASES: Final = 64
 _MAX_COLLECTIONS: Final = 16
+DEFAULT: Final = "default"
+
+Answers = Mapping[Collection, frozenset[int]]
+"""The ids that listing a collection by name has shown."""
+Hidden = frozenset[Collection]
+"""Collections that exist and may not be listed."""
 
 
 def others(inventory: Inventory, name: str, source: str, *, hidden: bool) -> tuple[Collection, ...]:
     """Return who may own a job although nothing bears its name.
 
     The name in each database, where a missing grant may hide it (``hidden``), and known collections, which may have
-    borne the name before a rename or had it as alias.
+    borne the name before a rename or had it as alias. The default database always exists, shown or not.
     """
-    places = [Collection(database, name) for database in inventory.databases if hidden]
+    databases = dict.fromkeys((*inventory.databases, DEFAULT)) if hidden else ()
+    places = [Collection(database, name) for database in databases]
     unknown = [place for place in places if place[:2] not in inventory.by_place]
     nearest = [*inventory.by_source.get(source, ())[:_MAX_COLLECTIONS], *inventory.external[:_MAX_COLLECTIONS]]
     known = dict.fromkeys(entry.collection for entry in nearest)
     return (*unknown[:MAX_DATABASES], *list(known)[:_MAX_COLLECTIONS])
+
+
+def only_hidden(candidates: Iterable[Collection], answers: Answers, hidden: Hidden) -> Collection | None:
+    """Return the one candidate that exists and may not be listed, where every other one has answered."""
+    silent = [candidate for candidate in candidates if candidate not in answers]
+    return silent[0] if len(silent) == 1 and silent[0] in hidden else None
 
 
 def may_be_older(start: float | None, entry: Entry) -> bool:

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Protocol
 
 from exporter.model import Collection
+
+
+class HasJobs(Protocol):
+    """The listed jobs of one collection."""
+
+    @property
+    def jobs(self) -> Sized:
+        """Return them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +42,9 @@ class Inventory:
     gone: frozenset[int] = frozenset()
     """Ids once shown that are known to be dropped. A collection that is merely no longer shown is not here."""
     databases: tuple[str, ...] = ()
+    hidden: frozenset[int] | None = None
+    """Ids among the entries that Milvus no longer shows and that are not known to be dropped: a lost grant. None
+    before a first pass."""
 
     @cached_property
     def by_name(self) -> Mapping[str, tuple[Entry, ...]]:
@@ -62,6 +74,26 @@ class Inventory:
         for entry in self.external:
             found.setdefault(entry.source, []).append(entry)
         return {source: tuple(entries) for source, entries in found.items()}
+
+    def unseen_jobs(self, groups: Mapping[Collection, HasJobs]) -> int | None:
+        """Return how many jobs are of collections that Milvus did not show; None before a first pass.
+
+        Those of a collection that is known to be dropped do not count: no grant would show it.
+        """
+        if self.hidden is None:
+            return None
+        unseen = (c for c in groups if not self._shows(c, self.hidden) and self.exists(c) is not False)
+        return sum(len(groups[collection].jobs) for collection in unseen)
+
+    def _shows(self, collection: Collection, hidden: frozenset[int]) -> bool:
+        """Return whether Milvus showed the collection; without a database or an id, one that its name can mean."""
+        id_ = collection.collection_id
+        if id_:
+            return id_ in self.entries and id_ not in hidden
+        if not collection.database:
+            return any(e.collection.collection_id not in hidden for e in self.by_name.get(collection.name, ()))
+        entry = self.by_place.get((collection.database, collection.name))
+        return entry is not None and entry.collection.collection_id not in hidden
 
     def exists(self, collection: Collection) -> bool | None:
         """Return whether the collection exists; None where that is not known."""

@@ -57,7 +57,6 @@ class InventorySource(Protocol):
 class InventoryAccount:
     """The inventory's own account; it never touches that of the polls."""
 
-    passes: int = 0
     last_success: float = 0.0
     """Epoch seconds of the last pass without a failure, 0 before the first."""
     by_kind: Mapping[str, int] = field(default_factory=dict)
@@ -69,9 +68,7 @@ class InventoryAccount:
         counted = dict(self.by_kind)
         if failures:
             counted[failures[0].kind] = counted.get(failures[0].kind, 0) + 1
-        return InventoryAccount(
-            self.passes + 1, self.last_success if failures else now, counted, last_failures=failures
-        )
+        return InventoryAccount(self.last_success if failures else now, counted, last_failures=failures)
 
 
 @dataclass(slots=True)
@@ -83,6 +80,8 @@ class _Pass:
     entries: dict[int, Entry] = field(default_factory=dict)
     gone: dict[int, None] = field(default_factory=dict)
     """In the order of learning."""
+    hidden: set[int] = field(default_factory=set)
+    """Collections that are known and no longer shown, although nobody says that they are gone."""
     failures: list[errors.MilvusError] = field(default_factory=list)
     refused: set[str] = field(default_factory=set)
     """Databases of which nothing more is to be described."""
@@ -159,7 +158,7 @@ class InventoryReader:
         # What is shown again was not gone: its old name had no bearer while a grant was missing.
         gone = [id_ for id_ in here.gone if id_ not in here.entries]
         self._gone = dict.fromkeys(gone[-_MAX_GONE:])
-        self.latest = Inventory(here.entries, frozenset(self._gone), databases)
+        self.latest = Inventory(here.entries, frozenset(self._gone), databases, frozenset(here.hidden))
         self._described = {id_: found for id_, found in self._described.items() if id_ in here.entries}
         self._doubted &= here.entries.keys()
         return tuple(here.failures)
@@ -265,6 +264,7 @@ class InventoryReader:
                 here.gone[id_] = None
                 continue
             here.entries[id_] = entry  # until it is known to be gone it stays
+            here.hidden.add(id_)
             if self._left(here) <= 0:
                 continue
             try:
@@ -274,6 +274,7 @@ class InventoryReader:
                 continue
             if not exists:
                 here.gone[id_] = None
+                here.hidden.discard(id_)
                 del here.entries[id_]
 
     def _left(self, here: _Pass) -> float:

@@ -46,6 +46,11 @@ class Credentials:
     user: SecretSource | None = None
     password: SecretSource | None = None
 
+    @property
+    def given(self) -> bool:
+        """Whether there is anything to present."""
+        return self.token is not None or self.user is not None
+
 
 class Milvus(Section):
     """Which Milvus, and how to get in."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from pydantic import SecretStr
 from exporter.config.base import Section
 from exporter.config.connection import Milvus
 from exporter.config.keys import KEYS
+from exporter.config.pattern import Pattern
 from exporter.config.settings import Settings
 from exporter.config.targets import OF_ITS_OWN, TARGETS
 from exporter.config.units import format_bytes, format_duration
@@ -77,7 +77,7 @@ def _scalar(value: object, path: tuple[str, ...]) -> object:
     match value:
         case SecretStr():
             return "<secret>"
-        case re.Pattern():
+        case Pattern():
             return value.pattern
         case Path() | MilvusAddress() | ListenAddress():
             return str(value)

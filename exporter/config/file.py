@@ -15,9 +15,10 @@ import yaml
 
 from exporter.config.keys import GROUPS, KEYS
 from exporter.config.keys import Path as KeyPath
-from exporter.config.leaf import Leaf, Tree, did_you_mean, printable
+from exporter.config.leaf import FileContent, Leaf, Tree, did_you_mean, printable
 from exporter.config.targets import OF_ITS_OWN, TARGETS
 from exporter.config.values import Unusable
+from exporter.errors import may_pass
 
 _LARGEST = 1 << 20
 _LONGEST_PATH = 1000
@@ -31,18 +32,26 @@ _STANDARD = re.compile("tag:yaml.org,2002:(str|int|float|bool|null|timestamp|mer
 _HARMLESS = re.compile(r"[^'\"]*(['\"](.|<[a-z -]+>)['\"][^'\"]*)*")
 
 
+_EMPTY = "is empty; fill it in, or remove the key"
+"""A key with nothing after it is more likely a file that was cut off than a wish; ``null`` is how to ask for none."""
+
+
 class _Refused(Exception):
     """The file as a whole cannot be used; says why."""
 
+    def __init__(self, why: str, *, may_pass: bool = False) -> None:
+        super().__init__(why)
+        self.may_pass = may_pass
 
-def read_file(path: Path) -> tuple[Tree, list[str]]:
-    """Return what the file says and what is wrong with it."""
+
+def read_file(path: Path) -> FileContent:
+    """Read the file. Never raises: what is wrong with it is part of the result."""
     name = printable(str(path), _LONGEST_PATH)
     try:
         root = _compose(_read(path))
-        return _Walk(name, path.parent).tree(root)
+        return FileContent(*_Walk(name, path.parent).tree(root))
     except _Refused as refusal:
-        return {}, [f"{name}{refusal}"]
+        return FileContent({}, [f"{name}{refusal}"], refusal.may_pass)
 
 
 def _read(path: Path) -> str:
@@ -51,7 +60,7 @@ def _read(path: Path) -> str:
             content = file.read(_LARGEST + 1)
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else "not a file name"
-        raise _Refused(f": config.file: cannot be read: {why}") from None
+        raise _Refused(f": config.file: cannot be read: {why}", may_pass=may_pass(error)) from None
     if len(content) > _LARGEST:
         raise _Refused(f": config.file: is larger than {_LARGEST} bytes")
     try:
@@ -117,6 +126,8 @@ class _Walk:
                 self._fault(key, _dotted(here), "cannot be set in the file itself")
             elif here not in known:
                 self._fault(key, _dotted((*at, *here)), _unknown(here, known))
+            elif _is_empty(value):
+                self._fault(key, _dotted((*at, *here)), _EMPTY)
             elif here == TARGETS:
                 self._targets(value)
             elif here in KEYS:
@@ -134,7 +145,9 @@ class _Walk:
         for key, value in self._entries(node, TARGETS):
             at = (*TARGETS, key.value)
             self._found[at] = Leaf(None, f"{self._name}:{key.start_mark.line + 1}")
-            if not _is_null(value):
+            if _is_empty(value):
+                self._fault(key, _dotted(at), _EMPTY)
+            elif not _is_null(value):
                 self._section(value, (), at)
 
     def _entries(self, node: yaml.MappingNode, path: tuple[str, ...]) -> list[tuple[yaml.ScalarNode, yaml.Node]]:
@@ -160,11 +173,13 @@ class _Walk:
             return Leaf(Unusable("has a YAML tag; put a value that begins with ! in quotes"), origin)
         if isinstance(node, yaml.ScalarNode):
             return Leaf(None if _is_null(node) else self._scalar(node.value, is_file=is_file), origin)
-        if not depth:
+        if not depth or (path[-2:] in KEYS and KEYS[path[-2:]].secret):
             return Leaf(Unusable("is not a single value"), origin)
         if isinstance(node, yaml.SequenceNode):
             return Leaf([self._leaf(item, depth - 1, path) for item in node.value], origin)
         entries = self._entries(node, path) if isinstance(node, yaml.MappingNode) else []
+        if any(_is_empty(value) for _, value in entries):  # the key is not shown: it may be half of a secret
+            self._fault(node, _dotted(path), "has a key with nothing after it; fill it in, or remove the key")
         return Leaf({key.value: self._leaf(value, depth - 1, path) for key, value in entries}, origin)
 
     def _scalar(self, text: str, *, is_file: bool) -> str:
@@ -178,6 +193,11 @@ class _Walk:
 
 def _is_null(node: yaml.Node) -> bool:
     return isinstance(node, yaml.ScalarNode) and node.style is None and node.tag == "tag:yaml.org,2002:null"
+
+
+def _is_empty(node: yaml.Node) -> bool:
+    """Whether nothing at all is written, not even ``null``."""
+    return _is_null(node) and not node.value
 
 
 def _dotted(path: KeyPath) -> str:

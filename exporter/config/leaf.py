@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from exporter.config.uri import shown_uri
 from exporter.config.values import Unusable
@@ -27,6 +27,15 @@ class Leaf:
 
 Tree = dict[tuple[str, ...], Leaf]
 """What one source says, by path of the key."""
+
+
+class FileContent(NamedTuple):
+    """What the file says and what is wrong with it."""
+
+    tree: Tree
+    faults: list[str]
+    may_pass: bool = False
+    """Whether the fault is that the file could not be read, which a later try may find different."""
 
 
 def plain(leaf: Leaf) -> object:

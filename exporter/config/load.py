@@ -10,11 +10,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from exporter.config.keys import KEYS, Key
-from exporter.config.leaf import Leaf, Tree, did_you_mean, find, plain, printable, shown
+from exporter.config.leaf import FileContent, Leaf, Tree, did_you_mean, find, plain, printable, shown
 from exporter.config.settings import Override, Settings
 from exporter.config.sources import read_environment, read_flags
 from exporter.config.targets import Given, state_file
-from exporter.errors import UsageError
+from exporter.config.values import NotThereYet
+from exporter.errors import NotYetUsable, UsageError
 
 _FILE = ("config", "file")
 _LONGEST_KEY = 160
@@ -24,36 +25,49 @@ def load(namespace: argparse.Namespace, unknown: Sequence[str], environ: Mapping
     """Return the settings that flags, environment and file make together.
 
     ``namespace`` and ``unknown`` are what ``parse_known_args`` of a parser with :func:`add_flags` has returned.
-    Raises UsageError with all faults: ``ORIGIN: KEY: what is wrong and what would be right``.
+    Raises UsageError with all faults: ``ORIGIN: KEY: what is wrong and what would be right``. Where each of them may
+    pass, such as a file that is not there yet, it is NotYetUsable.
     """
     flags, flag_faults = read_flags(namespace, unknown)
     variables, variable_faults = read_environment(environ)
     named = flags.get(_FILE) or variables.get(_FILE)
-    from_file: Tree = {}
-    file_faults: list[str] = []
-    if named is not None and isinstance(named.value, str) and named.value:
-        from exporter.config.file import read_file  # noqa: PLC0415  # brings YAML, for those who have a file
-
-        from_file, file_faults = read_file(Path(named.value))
-    given = Given.of(from_file | variables | flags)
+    file = _read_named(named)
+    given = Given.of(file.tree | variables | flags)
     common, errors = _validate(given.common)
-    faults = [_fault(error, given.common) for error in errors]
+    faults = {_fault(error, given.common): _may_pass(error) for error in errors}
     targets, target_faults = _targets(given, frozenset(faults), common)
-    faults = flag_faults + variable_faults + file_faults + faults + [*given.faults()] + target_faults
+    lasting = dict.fromkeys([*flag_faults, *variable_faults], False)
+    faults = lasting | dict.fromkeys(file.faults, file.may_pass) | faults
+    faults |= dict.fromkeys(given.faults(), False) | target_faults
     if common is None or faults:
-        raise UsageError(tuple(faults))
-    return common.model_copy(update={"targets": targets})
+        raise (NotYetUsable if all(faults.values()) else UsageError)(tuple(faults))
+    return common.completed(targets, file_is_empty=named is not None and not file.tree)
 
 
-def _targets(given: Given, known: frozenset[str], common: Settings | None) -> tuple[dict[str, Settings], list[str]]:
-    """Return the settings of each target. Faults in what is set for all of them are ``known``, and not repeated."""
+def _read_named(named: Leaf | None) -> FileContent:
+    if named is None or not isinstance(named.value, str) or not named.value:
+        return FileContent({}, [])
+    from exporter.config.file import read_file  # noqa: PLC0415  # brings YAML, for those who have a file
+
+    return read_file(Path(named.value))
+
+
+def _targets(
+    given: Given, known: frozenset[str], common: Settings | None
+) -> tuple[dict[str, Settings], dict[str, bool]]:
+    """Return the settings of each target, and the faults with whether each may pass.
+
+    Faults in what is set for all of them are ``known``, and not repeated.
+    """
     targets: dict[str, Settings] = {}
-    faults: list[str] = []
+    faults: dict[str, bool] = {}
     path = common.state.path if common else None
     for name in given.own:
         tree = given.tree(name)
         settings, errors = _validate(tree)
-        faults += [_fault(error, tree, ("targets", name)) for error in errors if _fault(error, tree) not in known]
+        for error in errors:
+            if _fault(error, tree) not in known:
+                faults[_fault(error, tree, ("targets", name))] = _may_pass(error)
         if settings is not None:
             state = settings.state.model_copy(update={"path": state_file(path, name) if path else None})
             targets[name] = settings.model_copy(update={"state": state})
@@ -72,6 +86,10 @@ def _validate(tree: Tree) -> tuple[Settings | None, list[Any]]:
     except ValidationError as failure:
         errors = failure.errors(include_url=False, include_input=False)
         return None, [error for error in errors if error["type"] != "default_factory_not_called"]
+
+
+def _may_pass(error: Any) -> bool:
+    return isinstance(error.get("ctx", {}).get("error"), NotThereYet)
 
 
 def _fault(error: Any, tree: Tree, at: tuple[str, ...] = ()) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
-from pydantic import BeforeValidator, Field, InstanceOf, ValidationInfo, field_validator, model_validator
+from pydantic import BeforeValidator, Field, InstanceOf, PrivateAttr, ValidationInfo, field_validator, model_validator
 
 from exporter.config import values as v
 from exporter.config.base import Section, section, setting
@@ -81,10 +81,17 @@ class Poll(Section):
 
 
 class Inventory(Section):
-    """Learning which collections exist. Needs ListDatabases, ShowCollections and DescribeCollection."""
+    """Learning which collections exist. Which grants this needs: docs/milvus.md, "Privileges"."""
 
     enabled: v.Switch = setting("true", "Whether to look. Without it everything else works.", metavar="BOOL")
     interval: v.Duration = setting("5m", "Time between two looks, at least 1s.", metavar="DURATION")
+    unseen_collections: v.UnseenCollections = setting(
+        "dropped",
+        "`dropped` or `hidden`: what to take a collection for that has jobs and is in no database that Milvus shows. "
+        "Milvus does not tell. The jobs of a dropped one are listed and nothing else; those of one that grants hide "
+        "are counted and alerted on, with an empty database.",
+        metavar="WORD",
+    )
 
     @field_validator("interval")
     @classmethod
@@ -102,13 +109,13 @@ class Filter(Section):
 
     def keeps(self, name: str) -> bool:
         """Whether a name passes both lists. Whole-name matches."""
-        return (not self.include or any(p.fullmatch(name) for p in self.include)) and not any(
-            p.fullmatch(name) for p in self.exclude
+        return (not self.include or any(p.matches(name) for p in self.include)) and not any(
+            p.matches(name) for p in self.exclude
         )
 
 
 class Filters(Section):
-    """What to show: regular expressions (Python's) that must match the whole name. Exclusion wins."""
+    """What to show: regular expressions (RE2) that must match the whole name. Exclusion wins."""
 
     databases: Filter = section(Filter, "By database. A database that is not known is never on an include list.")
     collections: Filter = section(Filter, "By collection.")
@@ -155,8 +162,8 @@ class Override(Section):
 
     def matches(self, database: str, collection: str) -> bool:
         """Whether both patterns match the whole name; a missing pattern matches everything."""
-        return (self.database is None or self.database.fullmatch(database) is not None) and (
-            self.collection is None or self.collection.fullmatch(collection) is not None
+        return (self.database is None or self.database.matches(database)) and (
+            self.collection is None or self.collection.matches(collection)
         )
 
 
@@ -269,6 +276,19 @@ class Settings(Section):
         shown_default="none",
     )
 
+    _file_is_empty: bool = PrivateAttr(default=False)
+
+    def completed(self, targets: dict[str, Settings], *, file_is_empty: bool) -> Settings:
+        """Return these settings with the targets, which are validated one by one, and what is known of the file."""
+        settings = self.model_copy(update={"targets": targets})
+        settings._file_is_empty = file_is_empty
+        return settings
+
+    @property
+    def file_is_empty(self) -> bool:
+        """Whether ``config.file`` is there and sets nothing."""
+        return self._file_is_empty
+
     def by_target(self) -> Mapping[str, Settings]:
         """Return the settings of each Milvus to watch; the one without a name where there are no targets."""
         return self.targets or {"": self}
@@ -277,8 +297,3 @@ class Settings(Section):
         """Whether one Milvus would be watched in the same way by these and by other settings."""
         names = (*OF_ITS_OWN, "state")
         return all(getattr(self, name) == getattr(other, name) for name in names)
-
-    def keeps(self, database: str, collection: str) -> bool:
-        """Whether to show this collection: the filters and the database of ``milvus.uri`` agree."""
-        only = self.milvus.address.database
-        return (not only or database == only) and self.filters.keeps(database, collection)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from ipaddress import AddressValueError, IPv6Address
+from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from typing import NamedTuple
 from urllib.parse import quote, unquote_to_bytes
 
@@ -16,10 +16,14 @@ from pydantic import SecretStr
 DEFAULT_PORTS = {"http": 19530, "tcp": 19530, "https": 443}
 FORMS = "http://host[:port][/database], https://..., tcp://... or unix:/path"
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9_.])?")
+_ZONE = re.compile(r"[A-Za-z0-9._~-]+")
 _SHOWABLE = re.compile(r"(\[[0-9A-Fa-f:.]*\]|[A-Za-z0-9._-]*)(:[0-9]{0,5})?(/[^:@?#]*)?")
 _LOST_PERCENT = re.compile("%(?![0-9A-Fa-f]{2})")
 _CONTROL = re.compile("[\x00-\x1f\x7f]")
+_FINAL_LINE_ENDS = re.compile("(%0[ADad])+$")
 _LARGEST_PORT = 65535
+_LONGEST_LABEL = 63
+_BAD_IPV6 = "has a bad IPv6 address; write it in brackets: [::1]:19530"
 _LONGEST_SOCKET_PATH = 107  # sun_path of Linux, less the final zero
 
 
@@ -68,7 +72,8 @@ class MilvusAddress:
             return f"unix:{self.path}"
         hidden = "<secret>@" if self.credentials else ""
         database = "/" + quote(self.database, safe="") if self.database else ""
-        return f"{self.scheme}://{hidden}{self.authority}{database}"
+        authority = self.authority.replace("%", "%25")  # before a zone, as in RFC 6874
+        return f"{self.scheme}://{hidden}{authority}{database}"
 
 
 def parse_uri(text: str) -> MilvusAddress:
@@ -110,14 +115,16 @@ def split_host_port(text: str, *, host_optional: bool = False) -> HostPort:
     """Split ``host:port``, an IPv6 address in brackets. Raises ValueError."""
     if text.startswith("["):
         host, bracket, rest = text[1:].partition("]")
-        if not bracket or not _is_ipv6(host) or (rest and not rest.startswith(":")):
-            raise ValueError("has a bad IPv6 address; write it in brackets: [::1]:19530")
-        return HostPort(host, _parse_port(rest[1:]) if rest else None)
+        if not bracket or (rest and not rest.startswith(":")):
+            raise ValueError(_BAD_IPV6)
+        return HostPort(_parse_ipv6(host), _parse_port(rest[1:]) if rest else None)
     host, colon, port = text.rpartition(":") if ":" in text else (text, "", "")
     if ":" in host:
         raise ValueError("has more than one colon; write an IPv6 address in brackets: [::1]:19530")
     if not (host_optional and not host) and not _HOST.fullmatch(host):
         raise ValueError("has no valid host name; letters, digits, dots, hyphens and underscores are allowed")
+    if colon or not host_optional:  # a port alone is told that it lacks its colon
+        _check_labels(host)
     return HostPort(host, _parse_port(port) if colon else None)
 
 
@@ -146,12 +153,31 @@ def shown_uri(text: str) -> str:
     return f"{scheme}{'://' if scheme else ''}{hidden}{rest}"
 
 
-def _is_ipv6(text: str) -> bool:
+def _check_labels(host: str) -> None:
+    """Raise ValueError for a name that no resolver can know."""
+    labels = host.removesuffix(".").split(".")
+    if len(labels) > 1 and not all(labels):
+        raise ValueError("has two dots in a row in its host name")
+    if max(map(len, labels)) > _LONGEST_LABEL:
+        raise ValueError(f"has more than {_LONGEST_LABEL} characters between two dots of its host name")
+    if labels[-1].isdigit():  # no name ends in a number
+        try:
+            IPv4Address(host)
+        except AddressValueError:
+            raise ValueError("has a bad IPv4 address; write four numbers from 0 to 255: 192.0.2.1") from None
+
+
+def _parse_ipv6(text: str) -> str:
+    """Return the address. A zone stands behind a ``%``, which a URI has as ``%25`` (RFC 6874); both are taken."""
+    address, percent, zone = text.partition("%")
+    zone = zone.removeprefix("25")
     try:
-        IPv6Address(text)
+        IPv6Address(address)
     except AddressValueError:
-        return False
-    return True
+        raise ValueError(_BAD_IPV6) from None
+    if percent and not _ZONE.fullmatch(zone):
+        raise ValueError("has a bad zone in its IPv6 address; write it like [fe80::1%25eth0]:19530")
+    return f"{address}{percent}{zone}"
 
 
 def _parse_port(text: str) -> int:
@@ -181,7 +207,8 @@ def _parse_database(path: str) -> str:
 
 def _parse_user_info(text: str) -> SecretStr:
     user, colon, password = text.partition(":")
-    user, password = _decode(user, "user info"), _decode(password, "user info")
+    # What encodes a file's content encodes the line end after it too; no form of a secret keeps that.
+    user, password = _decode(user, "user info"), _decode(_FINAL_LINE_ENDS.sub("", password), "user info")
     if not (user and colon and password):
         raise ValueError("has a user without a password or the reverse; write user:password@, or use milvus.token_file")
     if ":" in user:

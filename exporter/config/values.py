@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import stat
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +15,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, InstanceOf, SecretStr
 
+from exporter.config.pattern import Pattern, parse_pattern
 from exporter.config.units import parse_bytes, parse_duration
 from exporter.config.uri import MilvusAddress, parse_socket_path, parse_uri, split_host_port
+from exporter.errors import may_pass
 
 _LARGEST_GRPC_MESSAGE = (1 << 31) - 1  # gRPC keeps the limit in a C int
 _SMALLEST_LIMIT = 1024
@@ -32,6 +33,10 @@ class Unusable:
     why: str
     text: str = ""
     """As written, where it may be shown."""
+
+
+class NotThereYet(ValueError):
+    """A file that may be there when somebody looks again."""
 
 
 def _text(value: object) -> str:
@@ -67,8 +72,19 @@ def _age(value: object) -> float | None:
         raise ValueError(f"{error}, or none" if isinstance(value, str) else str(error)) from None
 
 
+def one_line(secret: str) -> str:
+    """Return a secret without the line ends after it, which files, pipes and variables bring along.
+
+    Raises ValueError for one that holds a line end in its midst, which no client could have meant.
+    """
+    text = secret.rstrip("\r\n")
+    if set("\r\n") & set(text):
+        raise ValueError("holds a line end; write the secret on one line")
+    return text
+
+
 def _secret(value: object) -> SecretStr:
-    return value if isinstance(value, SecretStr) else SecretStr(_text(value))
+    return value if isinstance(value, SecretStr) else SecretStr(_text(one_line(_text(value))))
 
 
 def _size(value: object) -> int:
@@ -101,22 +117,14 @@ def _switch(value: object) -> bool:
     return text == "true"
 
 
-def _pattern(value: object) -> re.Pattern[str]:
-    if isinstance(value, re.Pattern):
-        return value
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # "[[" may change its meaning some day
-            return re.compile(_text(value))
-    except (re.error, OverflowError, RecursionError) as error:
-        why = f": {error.msg} at position {error.pos}" if isinstance(error, re.error) and error.pos is not None else ""
-        raise ValueError(f"is not a regular expression{why}") from None
+def _pattern(value: object) -> Pattern:
+    return value if isinstance(value, Pattern) else parse_pattern(_text(value))
 
 
 def _state_file(value: object) -> Path:
     path = Path(_text(value))
     if not path.parent.is_dir():
-        raise ValueError("is in a folder that does not exist; make the folder first")
+        raise NotThereYet("is in a folder that does not exist; make the folder first")
     if path.is_dir():
         raise ValueError("is a folder; name a file in it")
     return path
@@ -132,7 +140,7 @@ def _readable_file(value: object) -> Path:
         if regular:
             path.open("rb").close()
     except OSError as error:
-        raise ValueError(f"cannot be read: {error.strerror}") from None
+        raise (NotThereYet if may_pass(error) else ValueError)(f"cannot be read: {error.strerror}") from None
     if not regular:
         # A pipe can be read once, and these are read again when they change.
         raise ValueError("is not a regular file")
@@ -203,7 +211,7 @@ def _listen_address(value: object) -> ListenAddress:
 
 
 def _uri(value: object) -> MilvusAddress:
-    return value if isinstance(value, MilvusAddress) else parse_uri(_text(value))
+    return value if isinstance(value, MilvusAddress) else parse_uri(_text(_text(value).rstrip("\r\n")))
 
 
 Duration = Annotated[float, BeforeValidator(_duration)]
@@ -217,9 +225,8 @@ Size = Annotated[int, BeforeValidator(_size)]
 Count = Annotated[int, BeforeValidator(_count)]
 Ordinal = Annotated[int | None, BeforeValidator(_or_none(_ordinal))]
 Switch = Annotated[bool, BeforeValidator(_switch)]
-Pattern = Annotated[re.Pattern[str], BeforeValidator(_pattern)]
-OptionalPattern = Annotated[re.Pattern[str] | None, BeforeValidator(_or_none(_pattern))]
-Patterns = Annotated[tuple[Pattern, ...], BeforeValidator(a_list)]
+OptionalPattern = Annotated[InstanceOf[Pattern] | None, BeforeValidator(_or_none(_pattern))]
+Patterns = Annotated[tuple[Annotated[InstanceOf[Pattern], BeforeValidator(_pattern)], ...], BeforeValidator(a_list)]
 TelemetryPath = Annotated[str, BeforeValidator(_telemetry_path)]
 WebAddress = Annotated[str | None, BeforeValidator(_or_none(_web_address))]
 Listen = Annotated[InstanceOf[ListenAddress], BeforeValidator(_listen_address)]
@@ -227,6 +234,7 @@ Listens = Annotated[tuple[Listen, ...], BeforeValidator(a_list)]
 Uri = Annotated[InstanceOf[MilvusAddress], BeforeValidator(_uri)]
 SourceLabel = Annotated[Literal["path", "bucket", "none"], BeforeValidator(_one_of("path", "bucket", "none"))]
 ReasonLabel = Annotated[Literal["safe", "none"], BeforeValidator(_one_of("safe", "none"))]
+UnseenCollections = Annotated[Literal["dropped", "hidden"], BeforeValidator(_one_of("dropped", "hidden"))]
 _LEVELS = ("debug", "info", "warning", "error")
 LogLevel = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_one_of(*_LEVELS))]
 LogFormat = Annotated[Literal["text", "json"], BeforeValidator(_one_of("text", "json"))]

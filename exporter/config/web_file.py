@@ -14,8 +14,9 @@ import yaml
 from pydantic import ValidationError
 
 from exporter.config.leaf import did_you_mean, printable, quoted
-from exporter.config.values import Unusable
+from exporter.config.values import NotThereYet, Unusable
 from exporter.config.web import Fault, HttpServer, TlsServer, WebConfig, faults_between
+from exporter.errors import may_pass
 
 _LARGEST: Final = 64 * 1024
 _MOST_NODES: Final = 10_000
@@ -35,9 +36,11 @@ _KNOWN: Final = {
 class Refused(Exception):
     """The file cannot be used: every fault, each with file, line and key."""
 
-    def __init__(self, faults: tuple[str, ...]) -> None:
+    def __init__(self, faults: tuple[str, ...], *, may_pass: bool = False) -> None:
         super().__init__("\n".join(faults))
         self.faults = faults
+        self.may_pass = may_pass
+        """Whether all of it is files that may be there later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +68,16 @@ def read_web_config(path: Path) -> Source:
         raise Refused((f"{name}: has none of the keys {keys}, and would protect nothing",))
     faults = walk.faults + [((key,), "is empty; fill it, or remove the key") for key in tree if tree[key] is None]
     config: WebConfig | None = None
+    passing = False
     try:
         config = WebConfig.model_validate(tree)
         faults += faults_between(config)
     except ValidationError as failure:
-        faults += [_fault(error) for error in failure.errors(include_url=False, include_input=False)]
+        errors = failure.errors(include_url=False, include_input=False)
+        passing = not faults and all(isinstance(error.get("ctx", {}).get("error"), NotThereYet) for error in errors)
+        faults += [_fault(error) for error in errors]
     if config is None or faults:
-        raise Refused(_written(name, walk.lines, tree, faults))
+        raise Refused(_written(name, walk.lines, tree, faults), may_pass=passing)
     return Source(path, name, config, walk.lines)
 
 
@@ -81,7 +87,7 @@ def _read(name: str, path: Path) -> str:
             content = file.read(_LARGEST + 1)
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else "not a file name"
-        raise Refused((f"{name}: cannot be read: {why}",)) from None
+        raise Refused((f"{name}: cannot be read: {why}",), may_pass=may_pass(error)) from None
     if len(content) > _LARGEST:
         raise Refused((f"{name}: is larger than {_LARGEST} bytes",))
     try:

@@ -16,32 +16,53 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
 
 ANY: Final = "*"
-_OF_COLLECTIONS: Final = ("ShowCollections", "DescribeCollection", "RefreshExternalCollection")
+_OF_COLLECTIONS: Final = ("IndexDetail", "GetLoadState", "Query", "Search", "Insert", "RefreshExternalCollection")
+"""Some privileges of object type Collection. All others here, DescribeCollection too, are of type Global."""
+_COLLECTION_GROUPS: Final = ("CollectionReadOnly", "CollectionReadWrite", "CollectionAdmin")
+_PUBLIC: Final = ("DescribeCollection", "ListAliases", "IndexDetail")
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """One privilege of a role, in one database or in ``*``, on one collection or on ``*``."""
+    """A privilege of a role, in one database or in ``*``, on one collection or on ``*``.
+
+    ``members`` makes it a custom privilege group: what it holds.
+    """
 
     privilege: str
     database: str = ANY
     collection: str = ANY
+    members: tuple[str, ...] = ()
+
+    @property
+    def makes_collections_visible(self) -> bool:
+        """Whether Milvus counts it where it filters collections: any group for collections, a privilege by its type."""
+        return bool(self.members) or self.privilege in (*_OF_COLLECTIONS, *_COLLECTION_GROUPS)
+
+    def covers(self, database: str, collection: str) -> bool:
+        """Return whether it is about this collection."""
+        return _covers(self.database, database) and _covers(self.collection, collection)
 
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A user with a password, an API key, or both. An ``admin`` may everything, as root may."""
+    """A user with a password, an API key, or both. An ``admin`` may do and see everything, as root may.
+
+    ``grants`` are those of its roles. Every user has the role ``public`` as well; without ``public`` that one is empty
+    (``common.security.enablePublicPrivilege``).
+    """
 
     name: str
     password: SecretStr | None = None
     api_key: SecretStr | None = None
     grants: tuple[Grant, ...] = ()
     admin: bool = False
+    public: bool = True
 
     def require(self, privilege: str, database: str, collection: str = "") -> None:
         """Raise :class:`Denied` (PERMISSION_DENIED) unless this user holds ``privilege`` there."""
-        held = any(
-            grant.privilege == privilege and _covers(grant.database, database) and _covers(grant.collection, collection)
+        held = (self.public and privilege in _PUBLIC) or any(
+            privilege in (grant.privilege, *grant.members) and grant.covers(database, collection)
             for grant in self.grants
         )
         if not self.admin and not held:
@@ -49,16 +70,13 @@ class User:
             raise Denied("PERMISSION_DENIED", text)
 
     def sees_database(self, database: str) -> bool:
-        """Whether ListDatabases shows it: any grant in it is enough."""
+        """Whether ListDatabases shows it: any grant in it is enough, but not those of the role ``public``."""
         return self.admin or any(_covers(grant.database, database) for grant in self.grants)
 
     def sees_collection(self, database: str, collection: str) -> bool:
-        """Whether ShowCollections shows it: any grant on it is enough."""
+        """Whether ShowCollections and DescribeCollection show it."""
         return self.admin or any(
-            grant.privilege in _OF_COLLECTIONS
-            and _covers(grant.database, database)
-            and _covers(grant.collection, collection)
-            for grant in self.grants
+            grant.makes_collections_visible and grant.covers(database, collection) for grant in self.grants
         )
 
 

@@ -13,6 +13,7 @@ from exporter.demo.refusals import (
     MISSING_PARAMETER,
     NOT_READY,
     Refused,
+    hidden_collection,
     missing,
     no_collection,
 )
@@ -131,6 +132,8 @@ def _describe_collection(world: World, caller: Caller, request: Any) -> Any:
     base = caller.meant(request)
     caller.require("DescribeCollection", base, request.collection_name)
     record = _described(world, base, request)
+    if caller.user is not None and not caller.user.sees_collection(record.database, record.name):
+        raise hidden_collection()
     return pb.DescribeCollectionResponse(
         status=pb.Status(),
         schema=_schema(record),

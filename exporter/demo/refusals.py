@@ -16,6 +16,7 @@ TASK_DUPLICATES: Final = 703
 DATABASE_NOT_FOUND: Final = 800
 INVALID_PARAMETER: Final = 1100
 MISSING_PARAMETER: Final = 1101
+NOT_PERMITTED: Final = 1401
 UNEXPECTED: Final = 65535
 
 
@@ -50,6 +51,11 @@ def no_collection(database: str, name: object) -> Refused:
     """Status 100."""
     found = f"[database={database}][collection={name}]"
     return Refused(COLLECTION_NOT_FOUND, f"can't find collection collection not found{found}")
+
+
+def hidden_collection() -> Refused:
+    """Status 1401: it exists, and the caller may not see it."""
+    return Refused(NOT_PERMITTED, "not allowed to access collection: privilege not permitted")
 
 
 def not_external(name: str) -> Refused:

@@ -86,11 +86,6 @@ class SimulatedMilvus:
         """Whether it has started and not stopped."""
         return self._server is not None
 
-    async def wait(self) -> None:
-        """Wait until the server has stopped."""
-        if self._server is not None:
-            await self._server.wait_for_termination()
-
     def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler:
         """Return the handler of a call, as gRPC asks of generic handlers. An unknown method is told so first."""
         service, _, method = details.method.lstrip("/").rpartition("/")
@@ -148,15 +143,6 @@ class SimulatedMilvus:
         met = happening(self._outages, self._clock.monotonic() - self._began)
         if met is not None and met.trouble is Trouble.HANG:
             await asyncio.sleep(met.left)
-
-
-async def serve_forever(milvus: SimulatedMilvus, listen: str = "127.0.0.1:0") -> None:
-    """Serve until cancelled."""
-    await milvus.start(listen)
-    try:
-        await milvus.wait()
-    finally:
-        await milvus.stop()
 
 
 def _unimplemented(text: str) -> Any:

@@ -33,7 +33,6 @@ class World:
         self.now = now
         self.speed = speed
         self.names = Namespace(now)
-        self.duplicates_refused = 0
         self._seed = seed
         self._sequence = 0
         self._jobs: dict[int, RefreshJob] = {}
@@ -94,7 +93,6 @@ class World:
         place = self._external(database, name)
         active = self._active_job(place.collection_id)
         if active is not None:
-            self.duplicates_refused += 1
             raise already_active(active.job_id, name)
         refusal = check_pair(source, spec)
         if refusal is not None:
@@ -209,8 +207,6 @@ class World:
             source = habit.source(self.now) if habit.source else ""
             turn = round((self.now * self.speed - habit.offset) / habit.every)
             self._start_job(place, habit.typed or place.name, source, place.spec if source else "", None, turn=turn)
-        else:
-            self.duplicates_refused += 1
         self._schedule_next(collection_id, habit.every, habit.offset)
 
     def _schedule_next(self, collection_id: int, every: float, offset: float) -> None:

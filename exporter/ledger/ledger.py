@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 
 from exporter.ledger.accounts import Accounts
 from exporter.ledger.board import Board
@@ -169,8 +169,10 @@ class Ledger:
         for job_id in gone:
             self.board.remove(job_id)
             self._missing.add(job_id, now)
-        placed = [(dated(job, self.memory, now), collection) for job, collection in changed]
-        fresh = [*self._arrive(placed, now, counts), *self._unwritten.given_up(now, covers)]
+        listed = list(changed)
+        placed = [(dated(job, self.memory, now), collection) for job, collection in listed]
+        undated = {job.job_id for job, _ in listed if job.state.ended and job.end is None}
+        fresh = [*self._arrive(placed, undated, now, counts), *self._unwritten.given_up(now, covers)]
         for ended in sorted(fresh, key=lambda ended: ended.moment):
             self._enter(ended)
         for ended in self._unwritten.unclassified(now, covers):
@@ -179,8 +181,13 @@ class Ledger:
         counted, self._counted, self._rewritten = self._counted, [], set()
         return tuple(counted)
 
-    def _arrive(self, placed: Sequence[Placed], now: float, counts: Callable[[Collection], bool]) -> Iterable[Ended]:
-        """Set what is listed. Yields what has ended, each job once in its life."""
+    def _arrive(
+        self, placed: Sequence[Placed], undated: Set[int], now: float, counts: Callable[[Collection], bool]
+    ) -> Iterable[Ended]:
+        """Set what is listed. Yields what has ended, each job once in its life.
+
+        ``undated`` are ids of jobs whose end Milvus has not written.
+        """
         for collection in self.board.put(placed, now):
             outcomes = self._accounts.of(collection)
             outcomes.seen = max(outcomes.seen, now)
@@ -189,7 +196,7 @@ class Ledger:
             if not job.state.ended:
                 self._run(job, collection)
             elif (ended := self._end(job, collection, now, counts)) is not None:
-                yield ended
+                yield ended._replace(undated=job.job_id in undated)
 
     def _run(self, job: Job, collection: Collection) -> None:
         """Note where a job that is under way belongs."""
@@ -217,14 +224,15 @@ class Ledger:
             self._unwritten.add(job.job_id)
             return None
         self._unwritten.remove(job.job_id)
-        return known._replace(job=job, seen=now, stage=Stage.COUNTED, undated=False)
+        return known._replace(job=job, seen=now, stage=Stage.COUNTED)
 
     def _rewrite(self, known: Ended, job: Job, now: float) -> None:
         """Take over what Milvus has written of a job that has been taken already. No counter goes back."""
         if job == known.job:
             return
-        seen = now if known.undated else known.seen
-        self.memory.ended[job.job_id] = known = known._replace(job=job, seen=seen, undated=False)
+        dates = known.undated and job.end != known.end
+        known = known._replace(job=job, seen=now if dates else known.seen, undated=known.undated and not dates)
+        self.memory.ended[job.job_id] = known
         self._rewritten.add(known.collection)
         if known.stage is Stage.UNCLASSIFIED:
             self._classify(known, job.failure_class or FailureClass.UNKNOWN)

@@ -14,23 +14,21 @@ def dated(job: Job, memory: Memory, now: float) -> Job:
     taken as that moment, and the start moves with it: the run time stays what Milvus measured. Otherwise one success
     from the future would hide every failure until then.
     """
-    if not job.state.ended:
-        return _begun(job, memory, now)
     known = memory.ended.get(job.job_id)
-    if job.half_written:
-        # Once it has been taken, we know at least as much of it.
-        return job if known is None or known.stage is Stage.HALF_WRITTEN else known.job
+    if job.half_written and known is not None and known.stage is not Stage.HALF_WRITTEN:
+        return known.job  # it has been taken, so we know at least as much of it
     if job.end is None:
-        return job._replace(end=now if known is None else known.end)
+        running = memory.running.get(job.job_id)
+        job = _begun(job, known.job.start if known else running.start if running else None, now)
+        dateless = not job.state.ended or job.half_written
+        return job if dateless else job._replace(end=now if known is None else known.end)
     ahead = job.end - (now if known is None or known.undated else known.seen)
     if ahead <= 0:
         return job
     return job._replace(end=job.end - ahead, start=None if job.start is None else job.start - ahead)
 
 
-def _begun(job: Job, memory: Memory, now: float) -> Job:
-    """Return a job that is under way. Its start stays what it was at first sight, as far as it was known then."""
-    known = memory.running.get(job.job_id)
-    first = known.start if known is not None else None
+def _begun(job: Job, first: float | None, now: float) -> Job:
+    """Return a job whose end is not known. Its start stays what it was at ``first`` sight, if it was known then."""
     start = first if first is not None else None if job.start is None else min(job.start, now)
     return job if start == job.start else job._replace(start=start)

@@ -220,6 +220,13 @@ POLL_ERRORS: Final = _own_counter(
 )
 STALE: Final = _own("snapshot_stale", "1 while job series are withheld because the last good poll is too old.")
 SNAPSHOT_JOBS: Final = _own("snapshot_jobs", "Jobs in the last good listing, before filters.")
+JOBS_WITHOUT_VISIBLE_COLLECTION: Final = _own(
+    "jobs_without_visible_collection",
+    "Jobs in the last good listing whose collection the inventory does not show: hidden by grants, or dropped.",
+    more="Those of a collection that is known to be dropped do not count. Absent without `inventory.enabled`, and "
+    "until the inventory has been read without an error. Which of these jobs have outcomes and alerts: "
+    "[milvus.md](milvus.md#which-database).",
+)
 COLLECTIONS_FOLDED: Final = _own(
     "collections_folded", "Collections without series of their own, because of the limits."
 )

@@ -109,6 +109,8 @@ def _families(account: Account | ProcessAccount) -> Iterator[Metric]:
     snapshot = account.publication.snapshot
     yield _gauge(contract.STALE, account.stale)
     yield _gauge(contract.SNAPSHOT_JOBS, snapshot.listed_jobs)
+    if snapshot.jobs_without_visible_collection is not None and account.inventory_last_success:
+        yield _gauge(contract.JOBS_WITHOUT_VISIBLE_COLLECTION, snapshot.jobs_without_visible_collection)
     yield _gauge(contract.COLLECTIONS_FOLDED, snapshot.collections_folded)
     yield _gauge(contract.SOURCES_FOLDED, snapshot.sources_folded)
     yield _gauge(contract.INVENTORY_SUCCESS, account.inventory_last_success)

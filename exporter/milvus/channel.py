@@ -15,6 +15,7 @@ import grpc.aio
 from pydantic import SecretStr
 
 from exporter import errors
+from exporter.config.values import one_line
 from exporter.milvus.status import from_grpc
 
 if TYPE_CHECKING:
@@ -71,14 +72,23 @@ class Credentials:
 
     def metadata(self) -> Metadata:
         """Return call metadata: empty without credentials. Reads files that have changed."""
-        if self._token is not None:
-            plain = self._token()
-        elif self._user is not None and self._password is not None:
-            plain = f"{self._user()}:{self._password()}"
-        else:
+        plain = self._plain()
+        if plain is None:
             return ()
         # Standard base64 and no scheme word: what Milvus's own clients send.
         return (("authorization", base64.b64encode(plain.encode()).decode("ascii")),)
+
+    def user(self) -> str:
+        """Return the name of the user; empty without credentials, and for an API key."""
+        name, colon, _ = (self._plain() or "").partition(":")
+        return name if colon else ""
+
+    def _plain(self) -> str | None:
+        if self._token is not None:
+            return self._token()
+        if self._user is not None and self._password is not None:
+            return f"{self._user()}:{self._password()}"
+        return None
 
 
 def _opened(source: SecretStr | Path | None) -> Callable[[], str] | None:
@@ -91,10 +101,12 @@ def _opened(source: SecretStr | Path | None) -> Callable[[], str] | None:
 
     def read() -> str:
         try:
-            text = file.read().decode("utf-8-sig").strip()
+            text = one_line(file.read().decode("utf-8-sig"))
         except UnicodeDecodeError:
             raise errors.CredentialsUnusable(f"{file.path}: not UTF-8 text") from None
-        if not text:
+        except ValueError as error:
+            raise errors.CredentialsUnusable(f"{file.path}: {error}") from None
+        if not text.strip():
             raise errors.CredentialsUnusable(f"{file.path}: empty")
         return text
 

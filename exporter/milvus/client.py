@@ -27,8 +27,8 @@ _LIST_JOBS: Final = "ListRefreshExternalCollectionJobs"
 # Below this a decode takes well under a millisecond: handing it to a thread would cost more.
 _DECODE_IN_THREAD_BYTES: Final = 256 * 1024
 
-# "Collection X is not an external collection": it exists.
-_NOT_EXTERNAL: Final = (105, 1100)
+# "Collection X is not an external collection", "not allowed to access collection": it exists.
+_EXISTS: Final = (105, 1100, 1401)
 
 Answer = TypeVar("Answer", bound=Message)
 Result = TypeVar("Result")
@@ -46,6 +46,10 @@ class MilvusClient:
     async def close(self) -> None:
         """Close the channel."""
         await self._channel.close()
+
+    def user(self) -> str:
+        """Return the name of the user that calls are made as; empty without credentials, and for an API key."""
+        return self._credentials.user()
 
     async def list_all_jobs(self, *, timeout: float) -> Sequence[bytes]:
         """List the refresh jobs of all databases: the records as they came, each a copy made when it is looked at."""
@@ -117,13 +121,16 @@ class MilvusClient:
         return DescribedCollection(external, aliases, safe_source(schema.external_source, self._source_style))
 
     async def collection_exists(self, database: str, name: str, *, timeout: float) -> bool:
-        """Ask for a collection's jobs by name, which needs no privilege: 100 or 800 say that there is none."""
+        """Ask for a collection's jobs by name, which needs no privilege: 100 or 800 say that there is none.
+
+        1401 would say that there is one which this user may not see.
+        """
         try:
             await self.list_jobs(timeout=timeout, database=database, collection=name)
         except (errors.CollectionGone, errors.DatabaseGone):
             return False
-        except errors.ServerFault as error:
-            if error.code in _NOT_EXTERNAL:
+        except errors.MilvusError as error:
+            if error.code in _EXISTS:
                 return True
             raise
         return True

@@ -55,6 +55,8 @@ class ByName:
     listed: Mapping[Collection, Sequence[Record]] = field(default_factory=dict)
     gone: frozenset[Collection] = frozenset()
     """Milvus has no external collection of that name, or no such database."""
+    hidden: frozenset[Collection] = frozenset()
+    """It exists, and this user may not see it."""
     failed: frozenset[Collection] = frozenset()
     """Refused, or not reached within the deadline."""
     asked: int = 0
@@ -65,6 +67,7 @@ async def list_by_name(source: JobSource, collections: Iterable[Collection], dea
     """List collections one by one, a few at a time, until the deadline. Raises no error of Milvus's."""
     listed: dict[Collection, Sequence[Record]] = {}
     gone: set[Collection] = set()
+    hidden: set[Collection] = set()
     failed: set[Collection] = set()
     gate = asyncio.Semaphore(_AT_ONCE)
     asked = 0
@@ -82,6 +85,8 @@ async def list_by_name(source: JobSource, collections: Iterable[Collection], dea
                 )
             except (errors.CollectionGone, errors.DatabaseGone):
                 gone.add(collection)
+            except errors.PermissionDenied as denied:
+                (hidden if denied.hides_one_collection else failed).add(collection)
             except errors.MilvusError as error:
                 (gone if error.code in _NOT_EXTERNAL else failed).add(collection)
             else:
@@ -95,7 +100,7 @@ async def list_by_name(source: JobSource, collections: Iterable[Collection], dea
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-    return ByName(listed, frozenset(gone), frozenset(failed), asked)
+    return ByName(listed, frozenset(gone), frozenset(hidden), frozenset(failed), asked)
 
 
 def rotated(collections: Sequence[Collection], start: int) -> list[Collection]:

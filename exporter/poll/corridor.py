@@ -156,7 +156,7 @@ class Corridor:
         questions = memory.attribution.questions()
         if questions:
             found = await list_by_name(self._source, questions, deadline)
-            await _in_thread(memory.settle, found.listed, found.gone)
+            await _in_thread(memory.settle, found)
 
     async def _adopt(self) -> None:
         if self._reader is not None and self._reader.latest is not self._memory.attribution.inventory:

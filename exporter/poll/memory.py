@@ -16,6 +16,7 @@ from exporter.ledger import (
 from exporter.milvus.decode import ListingDecoder
 from exporter.milvus.records import Record
 from exporter.model import Collection, Job, Problem
+from exporter.poll.ask import ByName
 from exporter.poll.overview import Overview, filter_of
 from exporter.snapshot import Snapshot
 
@@ -166,7 +167,7 @@ class PollMemory:
         """Remember listings by name, of ``known`` those that could be had, and summarise."""
         self._recognise_part((record.job_id for records in parts.values() for record in records), now)
         board = self.ledger.board
-        self.settle(parts, frozenset())
+        self.settle(ByName(parts))
         counted: list[Ended] = []
         for collection, records in parts.items():
             decoded = self._decoder.part(records, now, board.ids(collection))
@@ -181,15 +182,11 @@ class PollMemory:
         board.unlisted = frozenset(c for c in (*known, *board.groups) if c[:2] not in listed)
         return Entered(tuple(counted), self.snapshot(now, monotonic))
 
-    def settle(self, answers: Mapping[Collection, Sequence[Record]], denied: frozenset[Collection]) -> None:
+    def settle(self, found: ByName) -> None:
         """Settle open jobs by what listings by name have shown. Without a database that says too little for life."""
-        ids = {
-            collection: frozenset(record.job_id for record in records)
-            for collection, records in answers.items()
-            if collection.database
-        }
-        ids.update(dict.fromkeys(denied, frozenset[int]()))
-        self.ledger.move_jobs(self.attribution.answer(ids))
+        answers = {c: frozenset(job.job_id for job in jobs) for c, jobs in found.listed.items() if c.database}
+        answers.update(dict.fromkeys(found.gone, frozenset[int]()))
+        self.ledger.move_jobs(self.attribution.answer(answers, found.hidden))
 
     @staticmethod
     def _shown_ids(inventory: Inventory) -> list[int]:

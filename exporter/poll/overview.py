@@ -44,6 +44,7 @@ class Overview:
         self._grounds: object = None
         self._shown_inventory: Inventory | None = None
         self._existing: tuple[CollectionRow, ...] = ()
+        self._unseen: int | None = None
         self._listed: dict[Collection, tuple[Job, ...]] = {}
 
     def snapshot(self, now: float, monotonic: float) -> Snapshot:
@@ -66,6 +67,7 @@ class Overview:
             listed=self._listed,
             known_since=memory.since,
             listed_jobs=len(self._ledger.board),
+            jobs_without_visible_collection=self._unseen,
             collections_folded=max(len(beyond), len(outcomes.rows) - limits.max_outcomes, 0),
             sources_folded=sum(row.sources_folded for row in kept),
         )
@@ -98,10 +100,17 @@ class Overview:
         anew, self._grounds = grounds != self._grounds, grounds
         if anew:  # whether a collection exists is part of its rows
             self._ledger.board.dirty.update(self._ledger.board.groups)
-        self._ledger.sweep(now, self._attribution.exists, all_of_them=anew)
+        self._ledger.sweep(now, self._exists, all_of_them=anew)
+
+    def _exists(self, collection: Collection) -> bool | None:
+        """Return whether a collection exists; the settings say it of one that is in no database that is shown."""
+        hidden = not collection.database and self._settings.inventory.unseen_collections == "hidden"
+        return None if hidden else self._attribution.exists(collection)
 
     def _refresh_rows(self) -> None:
         board = self._ledger.board
+        if board.dirty or not board.groups:  # a new inventory makes all of them dirty
+            self._unseen = self._attribution.inventory.unseen_jobs(board.groups)
         dirty = [collection for collection in board.dirty if self._keeps(collection)]
         rows = [(collection, self._job_row(collection)) for collection in dirty]
         self._jobs.update(rows)
@@ -117,7 +126,7 @@ class Overview:
         group = self._ledger.board.groups.get(collection)
         if group is None:
             return None
-        exists, most = self._attribution.exists(collection), self._settings.limits.max_sources
+        exists, most = self._exists(collection), self._settings.limits.max_sources
         return summary.job_rows(collection, group.jobs.values(), changed=group.changed, exists=exists, max_sources=most)
 
     def _outcome_row(self, collection: Collection) -> OutcomeRow | None:

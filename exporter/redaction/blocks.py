@@ -10,8 +10,13 @@ from exporter.redaction.uris import HIDDEN
 PEM: Final = re.compile(r"-- ?BEGIN.*?(?:-- ?END[^-]{0,64}-*+|\Z)", re.DOTALL | re.IGNORECASE)
 PEM_TAIL: Final = re.compile(r"\A.*-- ?END [^-]{0,64}--+", re.DOTALL | re.IGNORECASE)
 GO_MAP: Final = re.compile(r"map\[(?:[^\[\]]|\[[^\[\]]*+\]?)*+\]?")
-# A choice of plain names, as in "expected one of {parquet, lance}". A dump of a struct has blanks or digits.
-CHOICE: Final = re.compile(r"\{[A-Za-z_-]*+(?:, ?+[A-Za-z_-]++)*+\}")
+# A choice of plain names, as in "expected one of {parquet, lance}", or one brace that a parser stumbled over, as in
+# "unexpected token '}'". A dump of a struct has blanks or digits.
+NO_BLOCK: Final = re.compile(
+    r"""\{[A-Za-z_-]*+(?:,[ ]?+[A-Za-z_-]++)*+\}
+    | (?:token|character|near|expected|found|got)\s(?P<quote>["'`])[{}](?P=quote)(?=[\s,.;:)]|\Z)""",
+    re.VERBOSE,
+)
 _BRACE: Final = re.compile(r"[{}]")
 
 
@@ -19,13 +24,13 @@ def hide_blocks(text: str) -> str:
     """Replace PEM blocks, Go maps and everything between the first brace and the last by ``***``.
 
     Not matched pair by pair: braces and quotes inside values, escaped JSON and cut-off blocks make every pairing
-    unsure. A block that does not end, by its braces or its quotes, ends with the text. Choices of plain names stay.
+    unsure. A block that does not end, by its braces or its quotes, ends with the text. What is no block stays.
     """
     text = GO_MAP.sub(f"map[{HIDDEN}]", hide_pem(text))
     if "{" not in text and "}" not in text:
         return text
     # Of the same length, so that positions stay.
-    bare = CHOICE.sub(lambda found: "_" * len(found[0]), text)
+    bare = NO_BLOCK.sub(lambda found: "_" * len(found[0]), text)
     start, last, first_close = bare.find("{"), bare.rfind("}"), bare.find("}")
     if start < 0 and last < 0:
         return text

@@ -13,7 +13,16 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from exporter.redaction.keys import COMPOUND, KEY, OBJECT, PARSER, SCHEMA_NAME, STEM, announces_secret, start_of_name
+from exporter.redaction.keys import (
+    COMPOUND,
+    KEY,
+    OBJECT,
+    PARSER,
+    SCHEMA_NAME,
+    announces_secret,
+    may_hold_key,
+    start_of_name,
+)
 from exporter.redaction.uris import HIDDEN
 
 _LONGEST_BEFORE: Final = 32
@@ -57,7 +66,7 @@ SENTENCE_WORDS: Final = (
     "|timeout|timed|access|permission|connection|connect|dial|context|operation|caused|column|field|type"
     "|schema|nosuchbucket|nosuchkey|accessdenied|all|only|there|user|role|service|server|using|null|none|nil"
     "|true|false|undefined|already|too|in|of|on|at|by|for|from|does|do|has|have|is|was|are|or|and|with|without"
-    "|please|when|while|if|stale|bad|get|length|still|now|never|exit|yes"
+    "|please|when|while|if|executable|stale|bad|get|length|still|now|never|exit|yes"
 )
 # Types of Arrow and Milvus: "password: string" is a line of a schema.
 _TYPES: Final = (
@@ -68,7 +77,7 @@ _TYPES: Final = (
 SENTENCE: Final = re.compile(
     rf"""\(?(?:
         (?:{SENTENCE_WORDS} | [45]\d\d | \d{{1,9}}\s(?:of|rows?|tokens?|files?) | invalid_[a-z_]++
-          | (?-i:[A-Z]\w{{2,60}}(?:Exception|Error)))
+          | (?-i:[A-Z]\w{{2,60}}(?:Exception|Error)) | (?:err|exec|oauth2|x509|tls|json|yaml|base64)(?=:\s))
         (?=[\s,.:;)\]]|\Z) (?!\s\S{{0,40}}(?-i:[A-Za-z]\d|\d[A-Za-z]|[a-z][A-Z]))
       | (?:{_TYPES}) (?=[\s,.:;)\]<>(\[]|\Z)
     )""",
@@ -86,20 +95,23 @@ VALUE_LIKE: Final = re.compile(
     (?:["'`“‘„«]\S | [A-Za-z]*+(?:[\d+/=!$%^~*&{\[] | [_.-]\w) | [A-Za-z]{0,40}[a-z][A-Z]\w)""",
     re.VERBOSE,
 )
-# Where a value can end, and what can hide such a place: escaped and doubled quotes, brackets, quotes.
+# Where a value can end, and what can hide such a place: entities, escaped and doubled quotes, brackets, quotes.
 _NEXT_PAIR: Final = r"""
-    (?:[,;&|/]\s{0,3}|\s{1,3}|\n\s?)(?:--?)?["']?[A-Za-z_@$][\w.-]{0,60}["']?\]?\s{0,2}=>?(?=[^\s=])
+    (?:[,;&|/]\s{0,3}|\s{1,3}|\n\s?)(?:--?)?["']?[A-Za-z_@$][\w.-]{0,60}["']?\]?\s{0,2}=>?(?=[^\s=,;:])
   | [,;&|]\s{0,3}["']?[A-Za-z_@$][\w.-]{0,60}["']?\s{0,2}[:=](?!/)
   | \n\s?["']?[A-Za-z_@$][\w.-]{0,60}["']?\s{0,2}[:=](?!/)
 """
 MARK: Final = re.compile(
-    rf"""\\. | '' | "" | (?P<pair>{_NEXT_PAIR}) | (?P<line>\n(?![\s-])) | (?P<tag></[\w:]) | [()\[\]{{}}"'`]""",
+    rf"""\\. | &\#?\w{{2,10}}; | '' | ""
+    | (?P<pair>{_NEXT_PAIR}) | (?P<line>\n(?![\s-])) | (?P<tag></[\w:]) | [()\[\]{{}}"'`]""",
     re.VERBOSE | re.DOTALL,
 )
 _DEEPEST: Final = 32
 """Brackets and quotes inside each other. Text with more is no reason that anybody reads, and is hidden."""
+_LONGEST_KEY: Final = 160
+"""Characters. A longer one does not fit between two ends of clauses in a text that anybody reads."""
 _CLOSER: Final = {"(": ")", "[": "]", "{": "}"}
-_AFTER_CLOSER: Final = re.compile(r"[\s,;:.)\]}>\"'`\\]|\Z|--")
+_AFTER_CLOSER: Final = re.compile(r"[\s,;:.)\]}>\"'`\\]|\Z|--|/>")
 
 FLAG: Final = re.compile(
     r"(?P<key>(?<!\S)(?:--?[\w-]{0,20}?(?:pass|secret|token|key|user|auth)[\w-]{0,20}+|-[up])\s)"
@@ -107,7 +119,7 @@ FLAG: Final = re.compile(
     re.IGNORECASE,
 )
 SCHEME: Final = re.compile(
-    r"\b(?P<key>(?:bearer|basic|negotiate|sharedkey(?:lite)?|aws4-hmac-sha256)\s{1,3})"
+    r"\b(?P<key>(?:(?:bearer|basic|negotiate|sharedkey(?:lite)?|aws4-hmac-sha256)\s{1,8})++)"
     r"(?!(?:auth\w*|tokens?|credentials?|access|challenge|scheme|realm|is|was|not|and|or)\b(?!\S))"
     r"(?P<value>[^\s*]\S{3,}+)",
     re.IGNORECASE,
@@ -120,7 +132,7 @@ DIGEST: Final = re.compile(
 
 def hide_values(text: str) -> str:
     """Hide values behind keys, command-line flags and authorization schemes."""
-    if not STEM.search(text):
+    if not may_hold_key(text):
         return text
     for pattern in (DIGEST, FLAG):
         text = pattern.sub(rf"\g<key>{HIDDEN}", text)
@@ -180,6 +192,26 @@ def _joins(joint: re.Match[str], before: str) -> bool:
 
 
 def _end_of_clause(text: str, start: int, around: list[str], *, compound: bool) -> int:
+    """Return where a value ends, together with that of a key in it that stands at its end: "token: Cookie: id=x"."""
+    end = _end_of_one(text, start, around, compound=compound)
+    while across := _key_across(text, start, end):
+        key, start = across
+        end = _end_of_one(text, start, around, compound=COMPOUND.search(key[0]) is not None)
+    return end
+
+
+def _key_across(text: str, start: int, end: int) -> tuple[re.Match[str], int] | None:
+    """Return a key that stands before ``end`` with a value that starts there or later, and where that is."""
+    at = max(start, end - _LONGEST_KEY)
+    while (key := KEY.search(text, at)) and key.start() < end:
+        value = _start_of_value(text, key)
+        if value is not None and value >= end:
+            return key, value
+        at = key.end()
+    return None
+
+
+def _end_of_one(text: str, start: int, around: list[str], *, compound: bool) -> int:
     """Return where a value ends: its line, the next pair, or what closes a bracket or quote open ``around`` it."""
     inside: list[str] = []
     for mark in MARK.finditer(text, start):

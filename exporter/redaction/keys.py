@@ -11,14 +11,16 @@ from typing import Final
 
 # An underscore stands for any joint: secret_key, secretKey, secret-key, secret.key, secret key.
 KEY_WORDS: Final = (
-    *("password", "passwd", "passphrase", "passcode", "pwd", "secret", "token", "credential", "signature"),
+    *("password", "passwd", "pass_phrase", "passcode", "pwd", "secret", "token", "credential", "signature"),
+    *("passwort", "kennwort", "密码", "密钥", "口令"),
+    *("bind_pw", "root_pw", "user_pw", "admin_pw", "db_pw"),
     *("authorization", "cookie", "bearer", "jsessionid", "phpsessid", "client_assertion"),
     *("access_key", "api_key", "app_key", "application_key", "account_key", "private_key", "priv_key", "shared_key"),
     *("storage_key", "master_key", "root_key", "admin_key", "session_key", "signing_key", "client_key", "cert_key"),
     *("auth_key", "authentication_key", "privacy_key", "encryption_key", "decryption_key", "kms_key", "sse_key"),
     *("encryption_customer_key", "sse_customer_key", "sse_c_key", "hmac_key", "fernet_key", "license_key"),
-    *("subscription_key", "deploy_key", "ssh_key", "functions_key", "consumer_key", "gitlab_session", "identified_by"),
-    *("access_id", "external_id", "ssl_ca_cert", "service_account_json", "community_string"),
+    *("subscription_key", "policy_key", "deploy_key", "ssh_key", "functions_key", "consumer_key", "gitlab_session"),
+    *("identified_by", "access_id", "external_id", "ssl_ca_cert", "service_account_json", "community_string"),
     *("connection_string", "connect_string", "conn_str"),
 )
 # These are too short to count inside a longer word.
@@ -31,11 +33,12 @@ KEY: Final = re.compile(
     (?:[\w-]|[.$](?=\w)){{0,60}}+""",
     re.IGNORECASE | re.VERBOSE,
 )
-# A quick look, which spares most texts the rest.
-STEM: Final = re.compile(
-    "pass|pwd|secret|token|key|cred|sig|auth|cookie|bearer|sessi|access|external|cert|connect|conn|account|community"
-    "|client|sas|jwt|identified|functions|consumer|basic|digest|negotiate|aws4|pw|ak|sk|--user|-u |-p ",
-    re.IGNORECASE,
+# For case-folded text: without regard to case the search would take nine times as long.
+_STEM: Final = re.compile(
+    "pass|pwd|secret|token|key|cred|sig|auth|cookie|bearer|sessid|sessionid|gitlab|assertion|identified|kennwort|密|口令"
+    "|access[ _.-]?id|external[ _.-]?id|ca[ _.-]?cert|account[ _.-]?json|community[ _.-]?str"
+    "|conn(?:ection|ect)?[ _.-]?str|ak(?![a-z0-9])|sk(?![a-z0-9])|sas(?![a-z0-9])|jwt|pw(?![a-z0-9])"
+    "|basic|digest|negotiate|aws4|-user|-[up] "
 )
 
 # What the key holds is not the secret itself, but something about it.
@@ -43,7 +46,7 @@ ABOUT_A_SECRET: Final = re.compile(
     r"""tokeniz | (?<![A-Za-z])(?:max|min|num|n|total|prompt|completion|input|output|context|new)[ _.-]?tokens?\Z
     | (?:url|uri|endpoint|type|count|limit|size|length|name|file|path|dir|providers?|policy|ttl|expiry|expiration
         |expires|(?:expires|valid)[_-]?(?:in|at|on|until)|mode|format|version|algorithm|manager|column|field|class
-        |bucket|enabled|required|timeout|duration|seconds|authenticator|handler|module|plugin|mechanism|level|status)\Z""",
+        |bucket|weight|embeddings?|enabled|required|timeout|duration|seconds|authenticator|handler|module|plugin|mechanism|level|status)\Z""",
     re.IGNORECASE | re.VERBOSE,
 )
 # Names of errors: InvalidToken, EXPIRED_TOKEN, NoCredentialsError, SignatureDoesNotMatch.
@@ -69,6 +72,11 @@ COMPOUND: Final = re.compile(r"authorization|cookie|conn(?:ection|ect)?[ _.-]?st
 
 _LONGEST_PREFIX: Final = 60
 _NAME_CHARS: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.$-")
+
+
+def may_hold_key(text: str) -> bool:
+    """Take a quick look, which spares most texts the rest."""
+    return _STEM.search(text.casefold()) is not None
 
 
 def start_of_name(text: str, at: int) -> int:

@@ -11,7 +11,7 @@ from typing import Final
 from exporter.redaction.blocks import hide_blocks
 from exporter.redaction.brands import mask_branded
 from exporter.redaction.clauses import hide_values
-from exporter.redaction.keys import STEM
+from exporter.redaction.keys import may_hold_key
 from exporter.redaction.lines import hide_escaped_too, one_line, settled, tidy_lines, without_colours
 from exporter.redaction.random_runs import mask_random
 from exporter.redaction.uris import HIDDEN, strip_word
@@ -28,7 +28,9 @@ _DROPPED_WORDS: Final = 6
 _BACKTRACES: Final = ("Backtrace:", "backtrace:", "Stack trace:", "stack trace:", "stack traceback:", "\ngoroutine ")
 _WORD: Final = re.compile(r"\S+")
 # User info with blanks in it, which no later step would see as one word. What follows a host and port is no user info.
-SPACED_USER_INFO: Final = re.compile(r"://(?!arn:)[^\s/?#@:]{1,128}+:(?!\d{0,5}[\s/])[^\s@]{1,128}+\s[^@]{0,128}+@")
+SPACED_USER_INFO: Final = re.compile(
+    r"""://(?!arn:)[^\s/?#@:]{1,128}+:(?!\d{0,5}(?:[\s/]|["'][\s,;)\]}]))[^\s@]{1,128}+\s[^@]{0,128}+@"""
+)
 
 
 def safe_reason(raw: str) -> str:
@@ -75,7 +77,7 @@ def _may_be_open(before: str) -> bool:
     """Whether a block or a quoted secret that begins in ``before`` may reach beyond its end. In doubt: yes."""
     if "{" in before or "map[" in before or "--BEGIN" in before:
         return True
-    return any(quote in before for quote in "\"'`") and STEM.search(before) is not None
+    return any(quote in before for quote in "\"'`") and may_hold_key(before)
 
 
 def _shorten(text: str) -> str:

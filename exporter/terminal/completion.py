@@ -12,6 +12,7 @@ from exporter.terminal.choice import FORMS
 
 VALUES: Final = {
     "inventory.enabled": ("true", "false"),
+    "inventory.unseen_collections": ("dropped", "hidden"),
     "labels.source": ("path", "bucket", "none"),
     "labels.failure_reason": ("safe", "none"),
     "log.level": ("debug", "info", "warning", "error"),

@@ -1,4 +1,4 @@
-"""Accepting connections on one bound socket, with or without a TLS handshake.
+"""Accepting connections on one listening socket, with or without a TLS handshake.
 
 asyncio's own servers keep one TLS context for good, and when they are closed they lose connections that the kernel has
 accepted and nobody has read from. Here each connection gets the context that is in force when it comes, and none of the
@@ -27,18 +27,16 @@ class Acceptor:
 
     def __init__(
         self,
-        bound: socket.socket,
+        listening: socket.socket,
         bounds: Bounds,
         protocol: Callable[[], asyncio.Protocol],
         context: Callable[[], ssl.SSLContext] | None = None,
     ) -> None:
-        """Listen. Raises OSError if another process has taken the address since it was bound."""
-        self._socket, self._bounds, self._protocol, self._context = bound, bounds, protocol, context
+        self._socket, self._bounds, self._protocol, self._context = listening, bounds, protocol, context
         self._loop = asyncio.get_running_loop()
         self._making: dict[asyncio.Task[None], None] = {}
         self._paused: asyncio.TimerHandle | None = None
-        bound.settimeout(0)
-        bound.listen(bounds.backlog)
+        listening.settimeout(0)
         self._resume()
 
     async def close(self) -> None:

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from exporter.errors import UsageError
+from exporter.errors import NotYetUsable, UsageError, may_pass
 
 _RIGHT: Final = "right would be :19540, 127.0.0.1:19540, [::1]:19540 or unix:/run/exporter.sock"
 _MAX_PORT: Final = 65535
 _NOT_HERE: Final = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 _CONNECT_SECONDS: Final = 1.0
+_BACKLOG: Final = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """A bound socket. ``inode`` is the socket file's, so that only our own file is removed."""
+    """A socket that listens. ``inode`` is the socket file's, so that only our own file is removed."""
 
     socket: socket.socket
     path: str = ""
@@ -43,7 +44,8 @@ class Listener:
         """What is really listened on, written like the setting."""
         if self.path:
             return f"unix:{self.path}"
-        host, port = self.socket.getsockname()[:2]
+        # Not the host of getsockname, which leaves the zone out: without it a link-local address means nothing.
+        host, port = socket.getnameinfo(self.socket.getsockname(), socket.NI_NUMERICHOST | socket.NI_NUMERICSERV)
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
     def close(self) -> None:
@@ -72,21 +74,28 @@ def parse_address(text: str) -> Address:
     return Address(text, host=host, port=int(port))
 
 
-def bind_all(texts: Sequence[str]) -> list[Listener]:
-    """Bind every address, or none. Raises :class:`exporter.errors.UsageError` with all faults at once."""
-    bound: list[Listener] = []
-    faults: list[str] = []
+def listen_all(texts: Sequence[str], backlog: int = _BACKLOG) -> list[Listener]:
+    """Listen on every address, or on none: from here on nobody else can have them.
+
+    Raises :class:`exporter.errors.UsageError` with all faults at once, NotYetUsable where each of them may pass.
+    """
+    listeners: list[Listener] = []
+    faults: dict[str, bool] = {}
     for text in texts:
         try:
-            bound += _bind(parse_address(text))
+            bound = _bind(parse_address(text))
+            listeners += bound
+            for listener in bound:  # two processes can bind one TCP address, and only one of them can listen
+                listener.socket.listen(backlog)
         except UsageError as error:
-            faults += error.faults
+            faults |= dict.fromkeys(error.faults, False)
         except (OSError, UnicodeError) as error:
-            faults.append(f"web.listen_address: cannot listen on {text}: {_why(error)}")
-    if faults or not bound:
-        close_all(bound)
-        raise UsageError(tuple(faults) or (f"web.listen_address: no address; {_RIGHT}",))
-    return bound
+            faults[f"web.listen_address: cannot listen on {text}: {_why(error)}"] = may_pass(error)
+    if faults or not listeners:
+        close_all(listeners)
+        kind = NotYetUsable if faults and all(faults.values()) else UsageError
+        raise kind(tuple(faults) or (f"web.listen_address: no address; {_RIGHT}",))
+    return listeners
 
 
 def close_all(listeners: Iterable[Listener]) -> None:

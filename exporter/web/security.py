@@ -13,7 +13,7 @@ from typing import Final
 
 from exporter.config.web import Fault, WebConfig
 from exporter.config.web_file import Refused, Source, read_web_config
-from exporter.errors import UsageError
+from exporter.errors import NotYetUsable, UsageError
 from exporter.web.app import ALWAYS_ANSWERED
 from exporter.web.reply import Reply, Request, text_reply
 from exporter.web.tls import admits, build_context
@@ -51,9 +51,10 @@ class Security:
         self._path = path
         self._monotonic = monotonic
         self._complaint: tuple[str, ...] = ()
-        rules, faults = self._read(None)
-        if rules is None:
-            raise UsageError(faults)
+        try:
+            rules = _make_rules(read_web_config(path), None)
+        except Refused as refusal:
+            raise (NotYetUsable if refusal.may_pass else UsageError)(_named(refusal)) from None
         self._rules = rules
         self._stamps = _stamps(rules.files)
         self._looked = self._tried = monotonic()
@@ -91,11 +92,11 @@ class Security:
         log.info("web.config_file is in force as it is now")
         return ()
 
-    def _read(self, before: Rules | None) -> tuple[Rules | None, tuple[str, ...]]:
+    def _read(self, before: Rules) -> tuple[Rules | None, tuple[str, ...]]:
         try:
             return _make_rules(read_web_config(self._path), before), ()
         except Refused as refusal:
-            return None, tuple(f"web.config_file: {fault}" for fault in refusal.faults)
+            return None, _named(refusal)
 
     def context(self) -> ssl.SSLContext:
         """Return what a new connection is to be greeted with; only where :attr:`tls`."""
@@ -146,6 +147,10 @@ async def _judge(users: Users, request: Request) -> Verdict:
     if known is not None:
         return known
     return await users.find_out(sent[0])
+
+
+def _named(refusal: Refused) -> tuple[str, ...]:
+    return tuple(f"web.config_file: {fault}" for fault in refusal.faults)
 
 
 def _make_rules(source: Source, before: Rules | None) -> Rules:

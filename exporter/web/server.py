@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from exporter.web.accept import Acceptor
 from exporter.web.app import ALWAYS_ANSWERED
 from exporter.web.bounds import Bounds
-from exporter.web.listen import Listener, bind_all, close_all
+from exporter.web.listen import Listener, close_all, listen_all
 from exporter.web.protocol import BoundedProtocol
 from exporter.web.reply import Handler, Reply, Request, head, text_reply
 from exporter.web.use import Use
@@ -31,14 +31,16 @@ class Server:
         listen_addresses: Sequence[str],
         bounds: Bounds = _DEFAULT,
         security: Security | None = None,
+        listeners: Sequence[Listener] = (),
     ) -> None:
+        """Take ``listeners`` over, or listen on the addresses at the start."""
         self.bounds = bounds
         self.connections: set[BoundedProtocol] = set()
         self._app = app
         self._addresses = tuple(listen_addresses)
         self._security = security
         self._places = asyncio.Semaphore(bounds.requests)
-        self._listeners: list[Listener] = []
+        self._listeners = list(listeners)
         self._acceptors: list[Acceptor] = []
         self._settled = asyncio.Event()
 
@@ -48,17 +50,12 @@ class Server:
         return tuple(listener.address for listener in self._listeners)
 
     async def start(self) -> None:
-        """Listen on every address, or on none.
+        """Accept connections on every address.
 
-        Raises :class:`exporter.errors.UsageError` that names each address and what is wrong with it.
+        Raises :class:`exporter.errors.UsageError` that names each address that cannot be listened on, and why.
         """
-        self._listeners = bind_all(self._addresses)
-        try:
-            for listener in self._listeners:
-                self._acceptors.append(self._listen(listener))
-        except OSError:
-            await self.stop(0)
-            raise
+        self._listeners = self._listeners or listen_all(self._addresses, self.bounds.backlog)
+        self._acceptors = [self._accept(listener) for listener in self._listeners]
 
     async def stop(self, grace: float) -> None:
         """Stop listening, let the requests in hand finish for at most ``grace`` seconds, close what is left."""
@@ -126,7 +123,7 @@ class Server:
         """Note that a connection or its last request has gone."""
         self._settled.set()
 
-    def _listen(self, listener: Listener) -> Acceptor:
+    def _accept(self, listener: Listener) -> Acceptor:
         tls = self._security is not None and self._security.tls
         context = self._security.context if self._security is not None and tls else None
         return Acceptor(listener.socket, self.bounds, lambda: BoundedProtocol(self), context)

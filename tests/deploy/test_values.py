@@ -264,3 +264,20 @@ def test_the_notes_say_that_links_lead_to_examples() -> None:
     said, ours = "Links of alerts lead to examples", ("runbooks=https://wiki.org", "grafana=https://grafana.org")
     assert said in notes("prometheusRule.enabled=true")
     assert said not in notes("prometheusRule.enabled=true", *(f"prometheusRule.{each}" for each in ours))
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ("{}", False),
+        ("{existingSecret: login}", True),
+        ("{existingSecret: login}, config: {inventory: {enabled: false}}", False),
+    ],
+    ids=["without credentials", "with credentials", "jobs only"],
+)
+def test_the_notes_name_the_grants_that_show_collections(values: str, said: bool, tmp_path: Path) -> None:
+    file = tmp_path / "values.yaml"
+    file.write_text(f"{{credentials: {values}}}", encoding="utf-8")
+    done = run("kubernetes", "helm", "install", "x", str(CHART), "--dry-run=client", "--values", str(file))
+    assert done.returncode == 0, done.stderr
+    assert ("DescribeCollection and IndexDetail" in done.stdout) is said

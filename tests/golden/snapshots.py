@@ -206,6 +206,7 @@ def index_wait() -> Snapshot:
         databases=(database("sales", index_wait_timeout=1),),
         known_since=SINCE,
         listed_jobs=2,
+        jobs_without_visible_collection=1,
     )
 
 
@@ -258,6 +259,7 @@ def everything() -> Snapshot:
         collections=(CollectionRow(collection(), "s3://lake/docs", 5.5),),
         known_since=SINCE,
         listed_jobs=2,
+        jobs_without_visible_collection=1,
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from peers.pymilvus_server import PymilvusServer
 
-EMPTY = {"version": "v3.0.0", "databases": {"default": {"id": 1}}, "jobs": [], "faults": {}, "auth": {}}
+EMPTY = {"version": "v3.0.0", "databases": {"default": {"id": 1}}, "jobs": [], "faults": {}, "auth": {}, "rbac": {}}
 
 
 @pytest.fixture(scope="module")

@@ -81,24 +81,23 @@ def test_faults_of_file_environment_and_flags_come_together(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("content", "hint"),
     [
-        (None, "exporter.yml"),
         ("poll: [", "exporter.yml"),
         ("- a\n- list\n", "exporter.yml"),
         ("poll: 7\n", "poll"),
         ("poll: {interval: 10s, timeout: 20s}\n", "poll.timeout"),
-        ("milvus: {tls: {key_file: /nowhere/key.pem}}\n", "milvus.tls"),
-        ("milvus: {token_file: /nowhere/token}\n", "milvus.token_file"),
+        ("poll:\n", "poll"),
+        ("milvus: {tls: {key_file: /}}\n", "milvus.tls"),
+        ("milvus: {token_file: /}\n", "milvus.token_file"),
         ("web: {listen_address: nonsense}\n", "web.listen_address"),
         ("log: {level: loud}\n", "log.level"),
         ("\x00\x01", "exporter.yml"),
     ],
-    ids=["missing", "broken YAML", "list", "no mapping", "timeout over interval", "key alone", "no file", "address",
+    ids=["broken YAML", "list", "no mapping", "timeout over interval", "cut off", "key alone", "no file", "address",
          "level", "binary"],
 )  # fmt: skip
-def test_each_bad_file_is_one_clear_sentence(tmp_path: Path, content: str | None, hint: str) -> None:
+def test_each_bad_file_is_one_clear_sentence(tmp_path: Path, content: str, hint: str) -> None:
     path = tmp_path / "exporter.yml"
-    if content is not None:
-        path.write_text(content)
+    path.write_text(content)
     assert hint in refused("run", "--config.file", str(path))
 
 

@@ -236,6 +236,39 @@ def test_a_file_that_has_gone_is_a_fault(world: PymilvusServer, tmp_path: Path) 
         assert daemon.metrics().value("up") == 1
 
 
+@pytest.mark.parametrize("kept", ["", "\n", "# being written\n", "---\n"])
+def test_a_file_that_has_lost_its_content_changes_nothing(world: PymilvusServer, tmp_path: Path, kept: str) -> None:
+    """Something is writing it, or has failed to. The defaults would take away ages and switch Milvus to localhost."""
+    with Configured(tmp_path, **at(world), freshness={"max_age": "26h"}) as daemon:
+        daemon.until(lambda now: now.all("max_age_seconds"), "the age is shown")
+        config = daemon.get("/config").text
+        daemon.file.write_text(kept)
+        answer = daemon.get("/-/reload", method="POST")
+        assert answer.status == 500
+        assert answer.text == f"{daemon.file}: config.file: sets nothing any more; restart to run without it\n"
+        assert daemon.get("/config").text == config
+        now = daemon.next_poll()
+        assert (now.value(GOOD), now.value("up"), now.total("max_age_seconds")) == (0, 1, 2 * 26 * 3600)
+
+
+@pytest.mark.parametrize("key", ["freshness:", "freshness:\n  max_age:", "freshness:\n  overrides:"])
+def test_a_file_cut_off_after_a_key_changes_nothing(world: PymilvusServer, tmp_path: Path, key: str) -> None:
+    with Configured(tmp_path, **at(world), freshness={"max_age": "26h"}) as daemon:
+        daemon.file.write_text(f"milvus: {{uri: '{world.uri}'}}\npoll: {{interval: 1s}}\n{key}")
+        answer = daemon.get("/-/reload", method="POST")
+        assert (answer.status, answer.text.count("is empty; fill it in, or remove the key")) == (500, 1)
+        assert "max_age: 26h" in daemon.get("/config").text
+
+
+def test_a_daemon_that_began_with_an_empty_file_reloads_it(world: PymilvusServer, tmp_path: Path) -> None:
+    """Flags and environment say everything, and the file has only comments: nothing can be lost. The log says so."""
+    daemon = Configured(tmp_path, "--milvus.uri", world.uri, "--poll.interval=1s")
+    daemon.file.write_text("# poll:\n#   interval: 15s\n")
+    with daemon:
+        assert f"WARNING exporter: {daemon.file} sets nothing: " in daemon.log
+        assert daemon.get("/-/reload", method="POST").status == 200
+
+
 def test_what_cannot_change_is_a_fault_by_name(world: PymilvusServer, tmp_path: Path) -> None:
     """And nothing else of that file takes effect either."""
     with Configured(tmp_path, **at(world)) as daemon:

@@ -20,6 +20,7 @@ from typing import Any
 import grpc
 from google.protobuf.json_format import MessageToDict
 from pymilvus.grpc_gen import common_pb2, milvus_pb2, milvus_pb2_grpc, schema_pb2
+from pymilvus_rbac import Administration, Rbac, hidden, refuse
 
 OK = common_pb2.Status(code=0)
 INT64 = 5
@@ -60,7 +61,7 @@ class World:
         return found
 
 
-class Servicer(milvus_pb2_grpc.MilvusServiceServicer):
+class Servicer(Administration, milvus_pb2_grpc.MilvusServiceServicer):
     """The answers of a well-behaved Milvus 3.0. What is not here is UNIMPLEMENTED, by pymilvus's own base class."""
 
     def __init__(self, world: World) -> None:
@@ -77,7 +78,8 @@ class Servicer(milvus_pb2_grpc.MilvusServiceServicer):
         return milvus_pb2.CheckHealthResponse(status=OK, isHealthy=True)
 
     def ListDatabases(self, request: Any, context: Any) -> Any:
-        names = list(self.world["databases"])
+        rbac = self.caller(context)
+        names = [name for name in self.world["databases"] if rbac.shows_database(name)]
         ids = [self.world["databases"][name].get("id", number) for number, name in enumerate(names, 1)]
         return milvus_pb2.ListDatabasesResponse(status=OK, db_names=names, db_ids=ids, created_timestamp=[1] * len(ids))
 
@@ -85,7 +87,12 @@ class Servicer(milvus_pb2_grpc.MilvusServiceServicer):
         database = chosen(request, context)
         if database not in self.world["databases"]:
             return milvus_pb2.ShowCollectionsResponse(status=no_database(database))
-        there = self.world["databases"][database].get("collections", [])
+        rbac = self.caller(context)
+        there = [
+            one
+            for one in self.world["databases"][database].get("collections", [])
+            if rbac.shows_collection(database, one["name"])
+        ]
         return milvus_pb2.ShowCollectionsResponse(
             status=OK,
             collection_names=[one["name"] for one in there],
@@ -93,8 +100,13 @@ class Servicer(milvus_pb2_grpc.MilvusServiceServicer):
             created_utc_timestamps=[one.get("created_ms", 1) for one in there],
         )
 
+    def caller(self, context: Any) -> Rbac:
+        return Rbac(self.world["rbac"], dict(context.invocation_metadata()))
+
     def DescribeCollection(self, request: Any, context: Any) -> Any:
-        database = chosen(request, context)
+        database, rbac = chosen(request, context), self.caller(context)
+        if not rbac.may("DescribeCollection", database):
+            refuse(context, rbac, "DescribeCollection", database)
         if database not in self.world["databases"]:
             return milvus_pb2.DescribeCollectionResponse(status=no_database(database))
         one = self.world.find(database, request.collection_name)
@@ -104,6 +116,8 @@ class Servicer(milvus_pb2_grpc.MilvusServiceServicer):
         if one is None:
             status = no_collection(database, request.collection_name)
             return milvus_pb2.DescribeCollectionResponse(status=status)
+        if not rbac.shows_collection(database, one["name"]):
+            return milvus_pb2.DescribeCollectionResponse(status=hidden())
         return milvus_pb2.DescribeCollectionResponse(
             status=OK,
             collectionID=one["id"],

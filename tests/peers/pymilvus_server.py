@@ -6,6 +6,8 @@ The world is a mapping with these keys, each optional::
     databases   name -> {"id", "collections": [collection(...)]}
     jobs        [job(...)]; with "repeat" (and "step_ms", "spread") one entry stands for many jobs
     auth        {"tokens": ["root:Milvus"], "deny": ["ListDatabases"]}
+    rbac        {"users": {name: [role]}, "roles": {name: [{"privilege", "db", "collection"}]}, "groups": {name: [...]},
+                "public": true}; without it nothing is filtered. pymilvus can make them too
     faults      method -> {"grpc": code name, "details"} | {"status": {"code", "error_code", "reason"}} |
                 {"hang": true} | {"delay": seconds} | {"raw_hex": bytes}, each with "list_all_only": true at will
     tls         {"cert", "key"} paths, and "ca" to ask for a client certificate

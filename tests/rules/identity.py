@@ -102,6 +102,13 @@ SITUATIONS: dict[str, tuple[str, Situation]] = {
     "MilvusExternalRefreshConfigReloadFailed": ("warning", lambda **to: (given(contract.CONFIG_GOOD, 0, **to),)),
     "MilvusExternalRefreshInventoryOutdated": ("warning", _no_inventory),
     "MilvusExternalRefreshClockWrong": ("warning", lambda **to: collection(86_400, **to)),
+    "MilvusExternalRefreshNoCollectionVisible": (
+        "warning",
+        lambda **to: (
+            given(contract.SNAPSHOT_JOBS, 3, **to),
+            given(contract.JOBS_WITHOUT_VISIBLE_COLLECTION, 3, **to),
+        ),
+    ),
     "MilvusExternalRefreshExporterDown": ("critical", lambda **to: (given("up", 0, **to),)),
     "MilvusExternalRefreshTargetGone": ("critical", lambda **to: (given("up", {0: 1, 5: None}, **to),)),
     "MilvusExternalRefreshReplicaBlind": ("warning", _one_blind),

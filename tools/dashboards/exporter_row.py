@@ -115,8 +115,10 @@ def _jobs() -> PanelBuilder:
     collections = f"sum without (database) ({one(of(contract.COLLECTIONS, promql.DATABASE))})"
     return lines(
         "What Milvus shows",
-        "Jobs in the last good listing, and external collections known.",
+        "Jobs in the last good listing, those whose collection is not shown (dropped, or hidden by grants), and "
+        "external collections known.",
         Query(ours(contract.SNAPSHOT_JOBS), "jobs listed {{milvus}}"),
+        Query(ours(contract.JOBS_WITHOUT_VISIBLE_COLLECTION), "jobs of unseen collections {{milvus}}"),
         Query(collections, "collections {{milvus}}"),
         unit="short",
     )

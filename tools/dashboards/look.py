@@ -60,7 +60,6 @@ TROUBLE: Final = texts(
 )
 READ: Final = RegexMap(DashboardRegexMapOptions(".+", ValueMappingResult(text="What to do", color=BUSY)))
 YES_NO: Final = texts(("0", "No", BAD), ("1", "Yes", GOOD))
-NO_YES: Final = texts(("0", "No", GOOD), ("1", "Yes", BAD))
 NONE_IS_GOOD: Final = texts(("0", "0 - none", GOOD))
 NO_POLL_YET: Final = above(_NEVER_POLLED, "no good poll yet", BAD)
 RESULTS: Final = (("succeeded", GOOD), ("failed", BAD))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rules import about_causes, about_collections, about_exporter, about_jobs, about_sight
+from rules import about_causes, about_collections, about_exporter, about_jobs, about_sight, about_visibility
 from rules.model import Group
 
 if TYPE_CHECKING:
@@ -22,6 +22,6 @@ def groups(p: Parameters) -> tuple[Group, ...]:
         Group("milvus-refresh-causes", about_causes.alerts(p), p.collections_interval),
         Group("milvus-refresh-collections", about_collections.alerts(p), p.collections_interval),
         Group("milvus-refresh-jobs", about_jobs.alerts(p), p.collections_interval),
-        Group("milvus-refresh-exporter", about_exporter.alerts(p)),
+        Group("milvus-refresh-exporter", (*about_exporter.alerts(p), *about_visibility.alerts(p))),
         Group("milvus-refresh-clock", about_exporter.clock(p), p.collections_interval),
     )
