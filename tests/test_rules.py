@@ -217,25 +217,3 @@ def test_the_example_configuration_of_prometheus_loads_the_rules_under_the_job_t
     (asked,) = set(re.findall(r'up\{job=~"([^"]*)"\}', ALERTS["MilvusExternalRefreshExporterDown"]["expr"]))
     for job in (*example["scrape_configs"], *many["scrape_configs"]):
         assert re.fullmatch(asked, job["job_name"])
-
-
-def test_the_mixin_holds_every_rule_once_and_every_dashboard() -> None:
-    jsonnet = pytest.importorskip("_jsonnet", reason="jsonnet is not installed (pip install jsonnet)")
-    mixin = json.loads(
-        jsonnet.evaluate_snippet(
-            "mixin",
-            "local m = import 'mixin.libsonnet'; m { prometheusAlerts+:: {}, all: [super.prometheusAlerts.groups, "
-            "super.prometheusRules.groups, super.grafanaDashboards] }",
-            import_callback=lambda folder, name: _found(DEPLOY / "mixin", folder, name),
-        )
-    )
-    alerts, records, boards = mixin["all"]
-    assert sorted([*alerts, *records], key=lambda group: group["name"]) == sorted(
-        GROUPS, key=lambda group: group["name"]
-    )
-    assert {board["uid"] for board in boards.values()} == {path.stem for path in (DEPLOY / "grafana").glob("*.json")}
-
-
-def _found(home: Path, folder: str, name: str) -> tuple[str, bytes]:
-    path = (Path(folder) if folder else home) / name
-    return str(path), path.read_bytes()

@@ -6,7 +6,6 @@ import argparse
 import json
 import re
 import subprocess
-import sys
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -18,17 +17,15 @@ from peers.parts import ROOT, fetched, generations, missing, program
 from deploy.rendering import (
     CHART,
     KUSTOMIZE,
+    NAMESPACE,
     OVERLAYS,
     VALUES,
     Objects,
     helm,
     kustomize,
-    names,
-    objects,
     of_kind,
     rendered,
     run,
-    template,
     workload,
     write,
 )
@@ -188,16 +185,20 @@ def test_no_field_of_the_prometheus_operators_objects_is_misspelt(
 # What is in it
 
 
-def test_the_rules_are_those_of_the_rule_file_and_promtool_takes_them(
-    everything: dict[str, Objects], tmp_path: Path
-) -> None:
+def test_the_rules_are_those_of_the_rule_file_where_nothing_else_is_asked_for(everything: dict[str, Objects]) -> None:
     shipped = yaml.safe_load(RULES.read_text(encoding="utf-8"))
-    rules = [each for made in everything.values() for each in of_kind(made, "PrometheusRule")]
+    rules = {name: each["spec"] for name, made in everything.items() for each in of_kind(made, "PrometheusRule")}
+    assert rules.pop("helm everything") != shipped
     assert len(rules) >= 4
-    assert all(each["spec"] == shipped for each in rules)
+    assert all(spec == shipped for spec in rules.values())
+
+
+@pytest.mark.parametrize("name", ["helm production", "helm everything"])
+def test_promtool_takes_the_rules(name: str, everything: dict[str, Objects], tmp_path: Path) -> None:
     checkers = list(generations("promtool").values()) or missing("promtool is not installed")
+    (rule,) = of_kind(everything[name], "PrometheusRule")
     file = tmp_path / "rules.yml"
-    file.write_text(yaml.safe_dump(rules[0]["spec"]), encoding="utf-8")
+    file.write_text(yaml.safe_dump(rule["spec"]), encoding="utf-8")
     done = subprocess.run([checkers[0], "check", "rules", str(file)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -311,16 +312,6 @@ def test_the_alert_on_a_missing_exporter_knows_the_scrape_job(everything: dict[s
         assert name not in TARGETED or of_kind(made, "ServiceMonitor"), name
 
 
-def test_a_scrape_job_of_another_name_is_asked_for_by_that_name() -> None:
-    named = ("--set", "prometheusRule.enabled=true", "--set", "serviceMonitor.jobName=lake.exporter")
-    (made,) = of_kind(helm(None, *named), "PrometheusRule")
-    down = [rule for group in made["spec"]["groups"] for rule in group["rules"] if "ExporterDown" in str(rule)]
-    asked = asked_for(down[0]["expr"])
-    assert asked.fullmatch("lake.exporter")
-    assert asked.fullmatch("lake.exporter-targets")
-    assert not asked.fullmatch("lakeXexporter")
-
-
 def test_targets_are_scraped_under_the_job_of_the_example(everything: dict[str, Objects]) -> None:
     """Apart from the process, whose job the alert on a missing exporter looks for."""
     example = yaml.safe_load((ROOT / "deploy/prometheus/many-milvus.example.yml").read_text("utf-8"))
@@ -331,7 +322,8 @@ def test_targets_are_scraped_under_the_job_of_the_example(everything: dict[str, 
             assert each["spec"]["prober"]["path"] == targets["metrics_path"]
         for each in of_kind(everything[name], "ScrapeConfig"):
             assert each["spec"]["metricsPath"] == targets["metrics_path"]
-            *relabelings, job = each["spec"]["relabelings"]
+            *relabelings, namespace, job = each["spec"]["relabelings"]
+            assert namespace == {"targetLabel": "namespace", "replacement": NAMESPACE}
             assert job == {"targetLabel": "job", "replacement": targets["job_name"]}
             known = {"source_labels": "sourceLabels", "target_label": "targetLabel"}
             assert relabelings == [
@@ -387,89 +379,3 @@ def test_the_guides_values_are_values_of_the_chart(heading: str, tmp_path: Path)
     (text,) = examples(heading)
     (tmp_path / "values.yaml").write_text(text, encoding="utf-8")
     assert of_kind(helm(tmp_path / "values.yaml"), "ServiceMonitor")
-
-
-# The chart's values
-
-
-@pytest.mark.parametrize(
-    ("values", "named"),
-    [
-        ("replicaCuont: 2", "replicaCuont"),
-        ("state: {enable: true}", "enable"),
-        ("config: {milvus: {token: CANARYx7}}", "/config/milvus/token"),
-        ("config: {milvus: {password: CANARYx7}}", "/config/milvus/password"),
-        ('config: {milvus: {uri: "http://user:CANARYx7@milvus"}}', "/config/milvus/uri"),
-        ("config: {targets: {a: {milvus: {uri: x, token: CANARYx7}}}}", "/config/targets/a/milvus/token"),
-        ('config: {web: {listen_address: [":1"]}}', "/config/web/listen_address"),
-        ("config: {state: {path: /x}}", "/config/state/path"),
-        ("serviceMonitor: {interval: 30 seconds}", "/serviceMonitor/interval"),
-        ("shards: 2", "shards: has no effect"),
-        ("{shards: 2, replicaCount: 2, config: {targets: {a: {}}}}", "shards and replicaCount"),
-        ("{serviceMonitor: {enabled: true}, podMonitor: {enabled: true}}", "everything is scraped twice"),
-        ("probe: {enabled: true}", "need config.targets"),
-        ("{probe: {enabled: true}, scrapeConfig: {enabled: true}, config: {targets: {a: {}}}}", "scraped twice"),
-        ("{probe: {enabled: true}, shards: 2, config: {targets: {a: {}}}}", "use scrapeConfig"),
-    ],
-)
-def test_a_value_that_cannot_work_is_refused_before_anything_is_installed(
-    values: str, named: str, tmp_path: Path
-) -> None:
-    file = tmp_path / "values.yaml"
-    file.write_text(values, encoding="utf-8")
-    done = template("--values", str(file))
-    assert done.returncode != 0
-    assert named in done.stderr.replace("'", ""), done.stderr
-
-
-def test_every_value_has_a_schema_and_a_row_in_the_readme() -> None:
-    schema = json.loads((CHART / "values.schema.json").read_text("utf-8"))
-    values = yaml.safe_load((CHART / "values.yaml").read_text("utf-8"))
-    readme = (CHART / "README.md").read_text("utf-8")
-
-    def walk(have: dict[str, Any], known: dict[str, Any], path: str) -> None:
-        for key, value in have.items():
-            assert key in known["properties"], path + key
-            below = known["properties"][key]
-            if isinstance(value, dict) and value and below.get("additionalProperties") is False:
-                walk(value, below, f"{path}{key}.")
-            else:
-                assert re.search(rf"^\| `{re.escape(path + key)}` \| .+ \| \S.+ \|$", readme, re.MULTILINE), path + key
-
-    walk(values, schema, "")
-
-
-def test_what_the_chart_takes_over_is_up_to_date() -> None:
-    line = [sys.executable, str(ROOT / "tools" / "generate_chart.py"), "--check"]
-    done = subprocess.run(line, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-
-
-@pytest.mark.parametrize("state", [False, True])
-def test_the_notes_say_what_is_still_missing(state: bool) -> None:
-    flags = ("--dry-run=client", "--set", f"state.enabled={str(state).lower()}")
-    done = run("kubernetes", "helm", "install", "x", str(CHART), *flags)
-    assert done.returncode == 0, done.stderr
-    assert ("Without state.enabled" in done.stdout) is not state
-
-
-@pytest.mark.parametrize(
-    ("values", "said"),
-    [
-        ("{}", False),
-        ("{existingSecret: login}", True),
-        ("{existingSecret: login}, config: {inventory: {enabled: false}}", False),
-    ],
-    ids=["without credentials", "with credentials", "jobs only"],
-)
-def test_the_notes_name_the_grants_that_show_collections(values: str, said: bool, tmp_path: Path) -> None:
-    file = tmp_path / "values.yaml"
-    file.write_text(f"{{credentials: {values}}}", encoding="utf-8")
-    done = run("kubernetes", "helm", "install", "x", str(CHART), "--dry-run=client", "--values", str(file))
-    assert done.returncode == 0, done.stderr
-    assert ("DescribeCollection and IndexDetail" in done.stdout) is said
-
-
-def test_a_second_release_beside_the_first_shares_no_name() -> None:
-    other = run("kubernetes", "helm", "template", "second", str(CHART))
-    assert not set(names(helm())) & set(names(objects(other.stdout)))

@@ -5,11 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
+from rules.symbols import Symbol
+
 _UNITS: Final = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
 
 
-def duration(seconds: int) -> str:
+def duration(seconds: int | Symbol) -> str:
     """Return whole seconds as Prometheus writes a duration: 900 is ``15m``."""
+    if isinstance(seconds, Symbol):
+        return seconds.duration
     return next(f"{seconds // length}{unit}" for unit, length in _UNITS if seconds % length == 0)
 
 

@@ -28,9 +28,11 @@ class Parameters:
     """What tells replicas of one exporter apart."""
 
     failures_in_a_row: int = 3
+    """From so many failures on, with no success between them, refreshes keep failing."""
     shared_from: int = 3
     """From so many collections on with one cause the cause is told, and not each collection."""
     pending: int = 15 * MINUTE
+    """How long a job may wait with nothing done."""
     still: int = 30 * MINUTE
     """How long a running job may show no progress."""
     index_wait_from: float = 0.9
@@ -40,6 +42,7 @@ class Parameters:
     slow_floor: int = 10 * MINUTE
     """A job shorter than this is never slow."""
     baseline: int = 14 * DAY
+    """How far back the longest success is looked for."""
     baseline_interval: int = HOUR
     """How often the longest success is noted down: two weeks of samples are read from these notes."""
     collections_interval: int = MINUTE
@@ -49,18 +52,25 @@ class Parameters:
     baseline_lasts: int = 15 * MINUTE
     """How long a looked-up value is good: longer than the interval, so that a late evaluation leaves no gap."""
     unreliable_within: int = 6 * HOUR
+    """Over how long failures and successes that take turns are counted."""
     unreliable_failures: int = 3
+    """How many failures there are then at least."""
     unreliable_successes: int = 2
+    """How many successes there are then at least."""
     unreliable_ratio: float = 0.25
-    """Share of failures within ``unreliable_within``, with so many of each at least, that is one alert of its own."""
+    """Share of failures from which on they are one alert of their own."""
     timeout_margin: int = 10 * MINUTE
+    """How much longer than Milvus's own time-out a job may take."""
     missed_polls: int = 3
+    """How many poll intervals without a good poll make us blind."""
     outdated_floor: int = 5 * MINUTE
+    """Data of this age is never outdated, however short the interval."""
     stale_margin: int = 15 * MINUTE
     """How much later than promised data may be: a limit is not to be met to the second."""
     clock_ahead: int = 10 * MINUTE
+    """How far Milvus's clock may be ahead."""
     clock_behind: int = 35 * MINUTE
-    """How wrong Milvus's clock may be. Behind is more: it is told from ends that are old when first seen."""
+    """How far Milvus's clock may be behind: more, as it is told from ends that are old when first seen."""
 
     gap: int = 5 * MINUTE
     """How far lost scrapes are read through."""
@@ -70,12 +80,14 @@ class Parameters:
     targets_within: int = 6 * HOUR
     """How long a target that is gone is missed."""
     scrapes_within: int = 5 * MINUTE
+    """Over how long the share of good scrapes is taken."""
     scrapes_good: float = 0.65
     """Share of scrapes that must be good. One in two is not enough, not even three in five, as one in two is at times
     where there is one a minute."""
     partial_within: int = 10 * MINUTE
+    """Over how long the share of partial listings is taken."""
     errors_within: int = 30 * MINUTE
-    """Longer than one interval of the slowest polls that are sensible."""
+    """How far back errors count. Longer than one interval of the slowest polls that are sensible."""
     inventory_floor: int = 6 * MINUTE
     """How old the inventory may be where reading it fails. With ``account_for`` more than twice its interval of five
     minutes, so that one failure is nothing."""

@@ -2,27 +2,43 @@
 {{- .Values.nameOverride | default .Chart.Name | trunc 52 | trimSuffix "-" -}}
 {{- end -}}
 
-{{/* At most 52 characters: a StatefulSet's pods have more to add. */}}
+{{/*
+At most 52 characters: a StatefulSet's pods have more to add. A Service's name begins with a letter and has no dots, so
+a release named 2026 comes after the chart's name.
+*/}}
 {{- define "mre.fullname" -}}
+{{- $name := .Release.Name -}}
 {{- if .Values.fullnameOverride -}}
-{{- .Values.fullnameOverride | trunc 52 | trimSuffix "-" -}}
-{{- else if contains (include "mre.name" .) .Release.Name -}}
-{{- .Release.Name | trunc 52 | trimSuffix "-" -}}
-{{- else -}}
-{{- printf "%s-%s" .Release.Name (include "mre.name" .) | trunc 52 | trimSuffix "-" -}}
+{{- $name = .Values.fullnameOverride -}}
+{{- else if not (contains (include "mre.name" .) .Release.Name) -}}
+{{- $name = printf "%s-%s" .Release.Name (include "mre.name" .) -}}
 {{- end -}}
+{{- if not (regexMatch "^[a-z]" $name) -}}
+{{- $name = printf "%s-%s" .Chart.Name .Release.Name -}}
+{{- end -}}
+{{- $name | replace "." "-" | trunc 52 | trimSuffix "-" -}}
+{{- end -}}
+
+{{/* Where the Service is asked. */}}
+{{- define "mre.address" -}}
+{{- printf "%s.%s.svc:%v" (include "mre.fullname" .) .Release.Namespace .Values.service.port -}}
+{{- end -}}
+
+{{/* A text as the replacement of a relabeling, where `$` begins the name of a group. */}}
+{{- define "mre.literal" -}}
+{{- replace "$" "$$" . -}}
 {{- end -}}
 
 {{- define "mre.selector" -}}
-app.kubernetes.io/name: {{ include "mre.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "mre.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{- define "mre.labels" -}}
 {{ include "mre.selector" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+app.kubernetes.io/managed-by: {{ .Release.Service | quote }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | quote }}
 {{- end -}}
 
 {{- define "mre.image" -}}
@@ -47,29 +63,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 
 {{/* The default's `milvus` has no place beside targets. */}}
 {{- define "mre.config" -}}
-{{- toYaml (ternary (omit .Values.config "milvus") .Values.config (hasKey .Values.config "targets")) -}}
-{{- end -}}
-
-{{/* What cannot be said in values.schema.json. */}}
-{{- define "mre.refuse" -}}
-{{- if and (gt (int .Values.shards) 1) (gt (int .Values.replicaCount) 1) -}}
-{{- fail "shards and replicaCount: only one of them can be more than 1. For two replicas of each shard install the chart twice." -}}
-{{- end -}}
-{{- if and (gt (int .Values.shards) 1) (not .Values.config.targets) -}}
-{{- fail "shards: has no effect without config.targets" -}}
-{{- end -}}
-{{- if and .Values.serviceMonitor.enabled .Values.podMonitor.enabled -}}
-{{- fail "serviceMonitor and podMonitor: enable one of them, or everything is scraped twice" -}}
-{{- end -}}
-{{- if and (or .Values.probe.enabled .Values.scrapeConfig.enabled) (not .Values.config.targets) -}}
-{{- fail "probe and scrapeConfig: need config.targets; one Milvus is scraped with serviceMonitor or podMonitor" -}}
-{{- end -}}
-{{- if and .Values.probe.enabled .Values.scrapeConfig.enabled -}}
-{{- fail "probe and scrapeConfig: enable one of them, or everything is scraped twice" -}}
-{{- end -}}
-{{- if and .Values.probe.enabled (gt (int .Values.shards) 1) -}}
-{{- fail "probe: with shards each pod knows its own targets only, and the Service asks any of them; use scrapeConfig" -}}
-{{- end -}}
+{{- toYaml (ternary (omit .Values.config "milvus") .Values.config (not (empty .Values.config.targets))) -}}
 {{- end -}}
 
 {{- define "mre.probe" -}}
@@ -88,7 +82,7 @@ httpGet:
 
 {{/* Where the targets are asked for. */}}
 {{- define "mre.sd" -}}
-- url: {{ .url }}
+- url: {{ .url | quote }}
   refreshInterval: 1m
   {{- with .monitor.tlsConfig }}
   tlsConfig:
@@ -103,13 +97,13 @@ httpGet:
 {{/* One endpoint of a ServiceMonitor or PodMonitor. */}}
 {{- define "mre.endpoint" -}}
 port: http-metrics
-path: {{ dig "web" "telemetry_path" "/metrics" .Values.config }}
+path: {{ dig "web" "telemetry_path" "/metrics" .Values.config | quote }}
 {{- with .Values.serviceMonitor }}
 {{- if ne .scheme "http" }}
-scheme: {{ .scheme }}
+scheme: {{ .scheme | quote }}
 {{- end }}
-interval: {{ .interval }}
-scrapeTimeout: {{ .scrapeTimeout }}
+interval: {{ .interval | quote }}
+scrapeTimeout: {{ .scrapeTimeout | quote }}
 {{- with .tlsConfig }}
 tlsConfig:
   {{- toYaml . | nindent 2 }}
@@ -120,10 +114,10 @@ basicAuth:
 {{- end }}
 relabelings:
   - targetLabel: job
-    replacement: {{ .jobName }}
+    replacement: {{ include "mre.literal" .jobName | quote }}
   {{- with .milvus }}
   - targetLabel: milvus
-    replacement: {{ . }}
+    replacement: {{ include "mre.literal" . | quote }}
   {{- end }}
   {{- with .relabelings }}
   {{- toYaml . | nindent 2 }}
