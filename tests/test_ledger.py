@@ -267,6 +267,20 @@ def test_a_wait_for_indexes_that_ran_out_is_a_success_of_the_data_however_late_m
     assert (row(book).last_success, row(book).consecutive_failures) == (NOON - 5, 0)
 
 
+def test_a_failure_without_a_class_yet_is_classed_when_its_collection_is_dropped() -> None:
+    """The totals of the database outlive the collection."""
+    book = ledger()
+    book.know({DOCS: None, IMAGES: None})
+    book.mark_shown()
+    whole(book, HALF)
+    whole(book, HALF, now=NOON + 20)
+    book.forget_collections([DOCS])
+    assert by_class(book) == {FailureClass.UNKNOWN: 1}
+    assert ids(whole(book, gone=[1], now=NOON + 90)) == [1]
+    whole(book, now=NOON + 120)
+    assert by_class(book) == {FailureClass.UNKNOWN: 1}
+
+
 def test_a_half_written_failure_that_vanishes_is_counted() -> None:
     """Better counted without a reason than lost."""
     book = ledger()

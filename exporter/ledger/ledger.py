@@ -125,7 +125,9 @@ class Ledger:
 
     def forget_collections(self, collections: Iterable[Collection]) -> None:
         """Forget the outcomes of collections; their listed jobs stay for as long as Milvus lists them."""
-        collections = tuple(collections)
+        collections = frozenset(collections)
+        for ended in self._unwritten.unclassified_in(collections):
+            self._classify(ended, FailureClass.UNKNOWN)  # the totals of its database outlive it, and nobody else will
         self._accounts.forget(collections)
         # An id never comes back. A name may, and has had its baseline.
         self.memory.covered.difference_update(c for c in collections if c.collection_id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from typing import Final
 
 from exporter.ledger.memory import Memory
@@ -45,6 +45,11 @@ class Unwritten:
         for ended, waited in self._waiting(Stage.UNCLASSIFIED, now):
             if waited >= CLASS_AFTER_SECONDS and covers(ended.collection):
                 yield ended
+
+    def unclassified_in(self, collections: Set[Collection]) -> tuple[Ended, ...]:
+        """Return the counted jobs of some collections whose reason has not come yet."""
+        known = map(self._memory.ended.__getitem__, sorted(self._ids))
+        return tuple(e for e in known if e.stage is Stage.UNCLASSIFIED and e.collection in collections)
 
     def _waiting(self, stage: Stage, now: float) -> Iterator[tuple[Ended, float]]:
         for job_id in sorted(self._ids):
