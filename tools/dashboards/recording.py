@@ -114,14 +114,14 @@ def _settings(address: str) -> Settings:
 def _told(target: Target, watched: Watched, left: float, began: float) -> Iterator[tuple[str, str, str]]:
     lines = b"".join(target.exposition.body().chunks).decode().splitlines()
     found = [match.groups() for match in map(_SAMPLE.match, lines) if match]
-    ours = [(name, labels, value) for name, labels, value in found if name.startswith((PREFIX, "process_resident"))]
+    # The process that records is not the exporter that it plays, so its memory and start are left out.
+    ours = [(name, labels, value) for name, labels, value in found if name.startswith(PREFIX)]
     for instance, is_scraped in watched.replicas.items():
         about = ",".join(f'{name}="{value}"' for name, value in {**watched.labels, "instance": instance}.items())
         up = is_scraped(left)
         yield "up", about, str(int(up))
         if up:
             yield "scrape_samples_scraped", about, str(len(found))
-            # The recording's own process is not the exporter that it plays.
             yield "process_start_time_seconds", about, f"{began:.0f}"
             for name, labels, value in ours:
                 yield name, ",".join(filter(None, (labels, about))), value
