@@ -355,7 +355,7 @@ def test_rows_that_are_gone_are_not_kept() -> None:
     assert [len(each._texts) for each in kept] == [0, 0, 0]
 
 
-def test_a_collection_costs_26_series_at_most_and_a_further_source_5() -> None:
+def test_a_collection_costs_27_series_at_most_and_a_further_source_5() -> None:
     """The budget that docs/metrics.md tells users."""
 
     def series(sources: int) -> int:
@@ -366,4 +366,4 @@ def test_a_collection_costs_26_series_at_most_and_a_further_source_5() -> None:
         found = samples(printed(snapshot), TEXT)
         return len([name for name, _, _ in found if name != contract.COLLECTIONS.name])
 
-    assert [series(n) for n in (1, 2, 3)] == [26, 31, 36]
+    assert [series(n) for n in (1, 2, 3)] == [27, 32, 37]

@@ -303,5 +303,5 @@ def test_the_demo_is_shown_with_trouble_in_it() -> None:
         with Terminal("jobs", "--milvus.uri", f"http://127.0.0.1:{port}", lines=60) as terminal:
             assert terminal.code() == 0
             screen = terminal.written
-    assert "Last refresh failed in 3 collections: " in screen
+    assert re.search(r"Last refresh failed in \d+ collections?: ", screen)
     assert re.search(r"50 of 1,\d\d\d jobs; --all shows the others too", screen)

@@ -55,16 +55,14 @@ class Page:
         self.port = self._server.server_port
 
     def text(self) -> bytes:
-        now = time.time()
-        rest = Renderer().rest(
-            Snapshot(now, outcomes=tuple(self._row(number, self.began) for number in range(210))), Format.TEXT_1_0_0
-        )
+        now, failing = time.time(), dict(self.failing)  # one scrape sees all of a change or nothing
+        rows = tuple(self._row(number, failing.get(number), self.began) for number in range(210))
+        rest = Renderer().rest(Snapshot(now, outcomes=rows), Format.TEXT_1_0_0)
         own = {contract.LAST_POLL_SUCCESS: now, contract.INTERVAL: 30, contract.STALE: 0}
         return b"".join(rest) + "".join(f"{metric.name} {value}\n" for metric, value in own.items()).encode()
 
-    def _row(self, number: int, now: float) -> OutcomeRow:
+    def _row(self, number: int, cause: tuple[str, FailureClass] | None, now: float) -> OutcomeRow:
         where = Collection("lake", f"c{number:03}", number)
-        cause = self.failing.get(number)
         success = now - (DAY if cause and self.old else 600)
         if cause is None:
             return OutcomeRow(where, success, None, None, 0, False, None, 1, 0, None, DAY / 2)
