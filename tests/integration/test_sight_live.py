@@ -7,7 +7,7 @@ One Prometheus with the shipped rules, one Alertmanager with the shipped routes 
 - *twin*, watched by two replicas: its refreshes keep failing, one replica is cut off, and then a refresh succeeds.
 - *production*, whose shard is killed, *retired*, which leaves /sd, and *archive*, to which nothing happens.
 
-Then all of it is mended. A minute of what is shipped is a second here, and messages are counted as they arrive.
+Then all of it is mended. A minute of the shipped rules is about a second here; messages are counted as they arrive.
 """
 
 from __future__ import annotations
