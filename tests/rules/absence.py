@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rules.cases import ROOT, Case, Fired, Series, Values, fires, firing, given, of_exporter, result, silent, stamp
+from rules.cases import ROOT, Case, Result, Series, Values, firing, given, result, silent, stamp
 from situations import collection, failure_info
 
 from exporter.metrics import contract
@@ -18,6 +18,7 @@ REPEATED = "MilvusExternalRefreshFailingRepeatedly"
 ORDERS = {"job": "milvus-refresh", "database": "lake", "collection": "orders"}
 DENIED = {"source_root": ROOT, "failure_class": "access_denied"}
 HOUR = 3600
+NEW = {"instance": "b:19540", "pod": "exporter-1"}
 GONE = 20
 POLLED = given(contract.LAST_POLL_SUCCESS, {0: 1, GONE: None})
 
@@ -35,12 +36,16 @@ def failing(name: str) -> tuple[Series, ...]:
     )
 
 
-def page(count: int, why: str, **labels: str) -> Fired:
-    return of_exporter(
-        "critical",
-        "Many external collections of Milvus serve data that is too old",
-        f"{count} collections of Milvus serve data that is older than promised.{why}",
-        **labels,
+def counted(values: Values, failure_class: str = "access_denied", **labels: str) -> Series:
+    return given(contract.FAILING, values, failure_class=failure_class, **labels)
+
+
+def created(values: Values, **labels: str) -> tuple[Series, ...]:
+    """A collection that was never refreshed."""
+    return (
+        given(contract.CREATED, values, **labels),
+        given(contract.MAX_AGE, HOUR, **labels),
+        given(contract.KNOWN_SINCE, stamp(-600)),
     )
 
 
@@ -49,7 +54,7 @@ CASES = (
         "many that fail for one cause stay one alert",
         (
             POLLED,
-            given(contract.FAILING, away(3), failure_class="access_denied"),
+            counted(away(3)),
             *(one for name in "abc" for one in failing(name)),
         ),
         (
@@ -74,6 +79,64 @@ CASES = (
             result(FAILING, 22, ({**ORDERS, **DENIED}, -1800), ({**ORDERS, **DENIED, "milvus": "east"}, -1800)),
             result(FAILING, 60, ({**ORDERS, **DENIED}, -1800), ({**ORDERS, "milvus": "east"}, -1800)),
             result(STALE, 60, ({**ORDERS, **DENIED}, 7200), ({**ORDERS, "milvus": "east"}, 7200)),
+        ),
+    ),
+    Case(
+        "causes stay apart, and two are not many",
+        (
+            POLLED,
+            counted(away(3)),
+            counted(away(3), "timeout"),
+            counted(away(3), source_root="s3://archive"),
+            counted(away(2), "internal"),
+        ),
+        firing(SOURCE, 19, 22, 40, count=3),
+    ),
+    Case(
+        "of two replicas the one with more failures counts, as before when both had polled at one moment",
+        (
+            *(given(contract.LAST_POLL_SUCCESS, away(1), **one) for one in ({}, NEW)),
+            counted(away(3)),
+            counted(away(2), **NEW),
+            *(given(contract.LAST_FAILURE, away(60), **one) for one in ({}, NEW)),
+            given(contract.CONSECUTIVE, away(3)),
+            given(contract.CONSECUTIVE, away(2), **NEW),
+        ),
+        (*firing(SOURCE, 10, 19, 22, 40), *firing(REPEATED, 10, 19, 22, 40)),
+    ),
+    Case(
+        "what a replica that is there no longer tells has ended, after as long as lost scrapes are read through",
+        (
+            counted(away(3)),
+            given(contract.CONSECUTIVE, away(3)),
+            given(contract.LAST_FAILURE, 60),
+            *created(away(stamp(-90)), collection="dropped"),
+        ),
+        (
+            *firing(SOURCE, 19, 23),
+            *firing(REPEATED, 19, 23),
+            *firing(NEVER, 19, 23),
+            *silent(SOURCE, 26, 40),
+            *silent(REPEATED, 26, 40),
+            *silent(NEVER, 26, 40),
+        ),
+    ),
+    Case(
+        "collections that were never refreshed, or failed twice, are what they were",
+        (
+            *(given(contract.LAST_POLL_SUCCESS, away(1), **one) for one in ({}, NEW)),
+            *created(away(stamp(-90)), collection="a"),
+            *created(away(stamp(-90)), collection="b"),
+            *created(away(stamp(-30)), collection="young"),
+            given(contract.CREATED, away(stamp(-90)), collection="young", **NEW),
+            *(given(contract.LAST_FAILURE, away(60), collection=one) for one in ("twice", "thrice")),
+            given(contract.CONSECUTIVE, away(2), collection="twice"),
+            given(contract.CONSECUTIVE, away(3), collection="thrice"),
+        ),
+        (
+            *firing(NEVER, 19, 22, 40, count=2),
+            *firing(REPEATED, 19, 22, 40),
+            Result(f'count(ALERTS{{alertname="{NEVER}", collection=~"a|b"}})', 40, (({}, 2),), NEVER),
         ),
     ),
 )

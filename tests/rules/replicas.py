@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from rules.cases import ROOT, TARGET, Case, Series, firing, given, result, silent, stamp
+from rules.cases import ROOT, TARGET, Case, Result, Series, firing, given, result, silent, stamp
 from situations import LONG, REASON, collection, failure_info, job
 
 from exporter.metrics import contract
@@ -20,6 +20,7 @@ STUCK = "MilvusExternalRefreshStuck"
 PAST = "MilvusExternalRefreshPastServerTimeout"
 WAIT = "MilvusExternalRefreshIndexWaitTimedOut"
 NEVER = "MilvusExternalCollectionNeverRefreshed"
+SOURCE = "MilvusExternalRefreshSourceFailing"
 REPEATED = "MilvusExternalRefreshFailingRepeatedly"
 OLD = {"instance": TARGET["instance"], "pod": TARGET["pod"]}
 NEW = {"instance": "b:19540", "pod": "exporter-1"}
@@ -28,6 +29,8 @@ RUNS, WAITS = {0: State.IN_PROGRESS}, {0: State.PENDING}
 EAST, WEST = ({"job": TARGET["job"], "database": "lake", "collection": "orders", "milvus": one} for one in "ew")
 DENIED = {"source_root": ROOT, "failure_class": "access_denied"}
 QUOTED = {**DENIED, "source": "s3://lake/orders", "job_id": "42", "reason": REASON}
+
+ONE_EACH = tuple(({"collection": name}, 1) for name in ("orders", "parts"))
 
 Says = Callable[..., tuple[Series, ...]]
 
@@ -110,5 +113,30 @@ CASES = (
         "when a collection was created, although the other one saw it created again",
         told(lambda **to: created(10, **to), lambda **to: created(50, **to)),
         (*silent(NEVER, 85), *firing(NEVER, 86, count=2)),
+    ),
+    Case(
+        "how many fail for one cause, and how often one has failed in a row",
+        told(
+            lambda **to: (given(contract.LAST_FAILURE, 60, **to),),
+            lambda **to: (
+                given(contract.FAILING, 9, failure_class="access_denied", **to),
+                given(contract.CONSECUTIVE, 9, **to),
+            ),
+        ),
+        (*silent(SOURCE, 10), *silent(REPEATED, 10)),
+    ),
+    Case(
+        "two that polled at one moment and do not agree are one",
+        tuple(
+            one
+            for name in ("orders", "parts")
+            for one in (
+                *failed(collection=name),
+                *failed_otherwise(collection=name, **NEW),
+            )
+        ),
+        tuple(
+            Result(f"count by (collection) ({record})", 30, ONE_EACH, record) for record in (FAILURE, FAILING, STALE)
+        ),
     ),
 )
