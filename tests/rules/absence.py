@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from rules.cases import ROOT, Case, Result, Series, Values, firing, given, result, silent, stamp
-from situations import collection, failure_info
+from situations import collection, failure_info, job
 
 from exporter.metrics import contract
+from exporter.model import State
 
 FAILING = "collection:milvus_external_refresh_failing_since_timestamp_seconds:cause"
 STALE = "collection:milvus_external_refresh_stale_age_seconds:cause"
@@ -14,6 +15,10 @@ TOO_OLD = "MilvusExternalCollectionStale"
 SOURCE = "MilvusExternalRefreshSourceFailing"
 FAILED = "MilvusExternalRefreshFailed"
 NEVER = "MilvusExternalCollectionNeverRefreshed"
+PENDING = "MilvusExternalRefreshPendingTooLong"
+STUCK = "MilvusExternalRefreshStuck"
+SLOW = "MilvusExternalRefreshSlow"
+PAST = "MilvusExternalRefreshPastServerTimeout"
 REPEATED = "MilvusExternalRefreshFailingRepeatedly"
 ORDERS = {"job": "milvus-refresh", "database": "lake", "collection": "orders"}
 DENIED = {"source_root": ROOT, "failure_class": "access_denied"}
@@ -26,6 +31,11 @@ POLLED = given(contract.LAST_POLL_SUCCESS, {0: 1, GONE: None})
 def away(value: float) -> Values:
     """The exporter goes at minute 20."""
     return {0: value, GONE: None}
+
+
+def withheld(value: float) -> Values:
+    """Milvus goes at minute 50."""
+    return {0: value, 50: None}
 
 
 def failing(name: str) -> tuple[Series, ...]:
@@ -80,6 +90,65 @@ CASES = (
             result(FAILING, 60, ({**ORDERS, **DENIED}, -1800), ({**ORDERS, "milvus": "east"}, -1800)),
             result(STALE, 60, ({**ORDERS, **DENIED}, 7200), ({**ORDERS, "milvus": "east"}, 7200)),
         ),
+    ),
+    Case(
+        "an outage brings back no job that had begun or ended before it",
+        (
+            given(contract.STALE, {0: 0, 50: 1}),
+            given(contract.SERVER_TIMEOUT, 600),
+            *job(
+                {0: State.PENDING, 32: State.IN_PROGRESS, 50: None},
+                start=withheld(0),
+                progress=withheld(0),
+                change=withheld(0),
+                longest=36_000,
+                collection="begun",
+            ),
+            *job(
+                {0: State.IN_PROGRESS, 45: State.COMPLETED, 50: None},
+                start=withheld(0),
+                progress=withheld(0.5),
+                change=withheld(0),
+                longest=60,
+                collection="ended",
+            ),
+        ),
+        (
+            *firing(PENDING, 31),
+            *silent(PENDING, 32, 49, 50, 55, 58, 70),
+            *(one for alert in (STUCK, SLOW) for one in (*firing(alert, 44), *silent(alert, 45, 49, 50, 55, 58, 70))),
+            *firing(PAST, 44, count=2),
+            *firing(PAST, 45, 50, 55, 70),
+        ),
+    ),
+    Case(
+        "nor does it where another alert tells of the collection",
+        (
+            given(contract.STALE, {0: 0, 50: 1}),
+            given(contract.LAST_FAILURE, 60),
+            *job(
+                {0: State.IN_PROGRESS, 45: State.FAILED, 50: None},
+                start=withheld(0),
+                progress=withheld(0.5),
+                change=withheld(0),
+                longest=60,
+            ),
+        ),
+        (*firing(FAILED, 40, 70), *firing(SLOW, 44), *silent(SLOW, 45, 58, 70), *silent(STUCK, 45, 58, 70)),
+    ),
+    Case(
+        "a job that waits is not told as stuck besides when it is no longer seen",
+        (
+            given(contract.STALE, {0: 0, 50: 1}),
+            *job(
+                {0: State.PENDING, 50: None},
+                start=withheld(0),
+                progress=withheld(0),
+                change=withheld(0),
+                longest=60,
+            ),
+        ),
+        (*firing(PENDING, 49, 60, 80), *silent(STUCK, 49, 55, 62, 80)),
     ),
     Case(
         "causes stay apart, and two are not many",
