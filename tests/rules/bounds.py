@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rules.cases import Case, Result, Series, firing, given, result, silent, stamp
-from situations import collection
+from situations import collection, failure_info
 
 from exporter.metrics import contract
 
@@ -108,6 +108,37 @@ OF_CLOCK = (
         ),
         (*silent(CLOCK, 59, 60), *firing(CLOCK, 61), *firing(CLOCK, 62, 69, count=2)),
     ),
+    Case(
+        "a failure that ends in the future is told as a success is, from ten minutes on",
+        (
+            *collection(stamp(-30), {0: stamp(-40), 40: stamp(50)}, milvus="ten"),
+            *collection(stamp(-30), {0: stamp(-40), 40: stamp(50) + 40}, milvus="more"),
+        ),
+        (*silent(CLOCK, 39), *firing(CLOCK, 40)),
+    ),
+    Case(
+        "a success is new for ten minutes and told for two hours more, from thirty-five minutes on",
+        (
+            POLLS,
+            *collection({0: stamp(-600), 60: stamp(-120)}),
+            given(contract.LAST_POLL_SUCCESS, "0+60x400", milvus="east"),
+            *collection({0: stamp(-600), 60: stamp(25)}, milvus="east"),
+        ),
+        (*silent(CLOCK, 59), *firing(CLOCK, 60), *firing(CLOCK, 61, 69, 188, count=2), *silent(CLOCK, 190, 195)),
+    ),
+    Case(
+        "a failure that ended while nobody looked is no wrong clock, nor is an old one beside a new success",
+        (
+            *collection(stamp(-700), {0: stamp(-700), 60: stamp(20)}),
+            given(contract.LAST_POLL_SUCCESS, {0: stamp(5), 60: stamp(60)}),
+            given(contract.LAST_POLL_SUCCESS, "0+60x400", milvus="east"),
+            *collection(
+                {0: stamp(-700), 60: stamp(55)}, {0: stamp(-700), 60: stamp(55)}, collection="new", milvus="east"
+            ),
+            *collection(stamp(-700), stamp(-720), collection="old", milvus="east"),
+        ),
+        silent(CLOCK, 60, 62, 65, 69),
+    ),
 )
 
 OF_EXPORTER = (
@@ -123,6 +154,23 @@ OF_EXPORTER = (
             given(contract.INTERVAL, 101),
         ),
         (*silent(OUTDATED, 40), *firing(OUTDATED, 41)),
+    ),
+    Case(
+        "data of five minutes is not outdated, a little older data is",
+        (
+            given(contract.LAST_POLL_SUCCESS, {m: stamp(m) - 25 for m in range(31)}),
+            given(contract.INTERVAL, 30),
+        ),
+        (*silent(OUTDATED, 39), *firing(OUTDATED, 40)),
+    ),
+    Case(
+        "an index wait ends at once where the replica that knows of it no longer leads",
+        (
+            given(contract.LAST_POLL_SUCCESS, 2),
+            failure_info(failure_class="index_wait_timeout"),
+            given(contract.LAST_POLL_SUCCESS, {0: 1, 20: 3}, **NEW),
+        ),
+        (*firing(WAIT, 19), *silent(WAIT, 20)),
     ),
     Case(
         "two failed writes within half an hour are told, and for no longer than that",
