@@ -17,9 +17,6 @@ PARTIAL = "MilvusExternalRefreshListingPartial"
 STATE = "MilvusExternalRefreshStateNotKept"
 OUTDATED = "MilvusExternalRefreshDataOutdated"
 WAIT = "MilvusExternalRefreshIndexWaitTimedOut"
-DOWN = "MilvusExternalRefreshExporterDown"
-BLIND = "MilvusExternalRefreshReplicaBlind"
-GONE = "MilvusExternalRefreshTargetGone"
 NEW = {"instance": "b:19540", "pod": "exporter-1"}
 ORDERS = {"job": "milvus-refresh", "database": "lake", "collection": "orders"}
 POLLS = given(contract.LAST_POLL_SUCCESS, "0+60x400")
@@ -203,14 +200,4 @@ OF_EXPORTER = (
     ),
 )
 
-OF_SHARES = (
-    Case(
-        "three scrapes of five are too few, seven of ten are enough",
-        (
-            *(given("up", values, milvus=name) for name, values in (("few", "1 1 1 0 0 " * 30), ("down", "0x90"))),
-            given("up", "1x90", milvus="fine"),
-        ),
-        firing(DOWN, 30, 60, 90, count=2),
-    ),
-)
-CASES = (*OF_RATIO, *OF_PAST_SUCCESS, *OF_CLOCK, *OF_EXPORTER, *OF_SHARES)
+CASES = (*OF_RATIO, *OF_PAST_SUCCESS, *OF_CLOCK, *OF_EXPORTER)
