@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from exporter.metrics import contract
 from rules import texts
 from rules.model import Alert
-from rules.promql import PLACE, indent, merged, place, target
+from rules.promql import PLACE, merged, place, target
 from rules.records import ELAPSED, STILL, WAITING, longest_known, progress, running
 from rules.texts import FOR_HOW_LONG, WHICH
 
@@ -20,11 +20,8 @@ def alerts(p: Parameters) -> tuple[Alert, ...]:
     return _pending_too_long(p), _stuck(p), _slow(p), _past_server_timeout(p)
 
 
-def _alert(p: Parameters, *, name: str, expr: str, runs: str = ELAPSED, **parts: Any) -> Alert:
-    """Return an alert that goes on while jobs are not seen, and does not begin then: its job may have ended before."""
-    begun = f'ALERTS{{alertname="{name}"}}'
-    still = f"(\n  {indent(expr)}\n)\nand on {place(p)}\n(\n  {runs}\n  or\n  {begun}\n)"
-    return Alert(name=name, expr=still, hold=p.job_for, **parts)
+def _alert(p: Parameters, **parts: Any) -> Alert:
+    return Alert(hold=p.job_for, **parts)
 
 
 def _job(p: Parameters) -> str:
@@ -44,7 +41,6 @@ def _pending_too_long(p: Parameters) -> Alert:
         p,
         name="MilvusExternalRefreshPendingTooLong",
         expr=running(p, WAITING),
-        runs=WAITING,
         severity="warning",
         summary=f"A refresh of Milvus external collection {WHICH} does not get beyond pending",
         description=(

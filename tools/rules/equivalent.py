@@ -21,16 +21,6 @@ _NO_DIFFERENCE: Final = {
     r"^\{job=~.*\} dropped in (up|avg_over_time\(up)": "The other one of the two selectors leaves other jobs out.",
     r"^last_over_time swapped in last_over_time\(up": "`group` does not look at the value.",
     r"^max swapped in .*max by \([^)]*, instance\)": "One instance has one value, but while its pod is replaced.",
-    r"^(collection|source_root|failure_class) lost in max by .*\[5m\]\) and on .*\[1h\]\) unless on .* at (38|42)$": (
-        "A Milvus has a leading replica or has none: what is known now and what was known last never meet."
-    ),
-    r"^max swapped in .*(last_job_state.* at (43|57|59|115)|last_success_timestamp_seconds\[5m\]\)\) at 165)$": (
-        "`and` and `unless` look at labels and not at values."
-    ),
-    r"^(collection lost|unless and what follows dropped) in .*last_success_timestamp_seconds\[5m\]\)\) at (150|167)$": (
-        "An alert comes before its record only at a start, and promtool evaluates records first."
-    ),
-    r"^0\.65 made 0\.715 ": "Of five scrapes, as of one a minute, no share is between the two.",
 }
 """What a fault is, as a regular expression, and why the rule says the same with it."""
 

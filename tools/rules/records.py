@@ -8,7 +8,7 @@ from exporter.metrics import contract
 from exporter.metrics.contract import PREFIX
 from exporter.model import State
 from rules.model import Group, Record, duration
-from rules.promql import LEADER, indent, known, lasting, leading, merged, over, place, target
+from rules.promql import LEADER, indent, known, leading, merged, over, place, target
 
 if TYPE_CHECKING:
     from exporter.metrics.contract import Metric
@@ -111,24 +111,22 @@ or
 
 def _failure(p: Parameters) -> Record:
     why = "Why the latest refresh failed, as the leading replica says: what texts quote."
-    return Record(FAILURE, _one_each(p, leading(p, contract.LAST_FAILURE_INFO, *_ABOUT)), why)
+    return Record(FAILURE, _newest_failure(p, *_ABOUT), why)
 
 
-def _one_each(p: Parameters, infos: str) -> str:
+def _newest_failure(p: Parameters, *about: str) -> str:
     """Return one info for each collection, also where two replicas that lead do not agree."""
-    return f"topk by {place(p)} (1, {infos})"
+    return f"topk by {place(p)} (1, {leading(p, contract.LAST_FAILURE_INFO, *about)})"
 
 
 def _with_cause(p: Parameters, fact: str) -> str:
-    # The cause lasts as long as the fact: without it, many with one cause would be told one by one in our absence.
-    cause = _one_each(p, lasting(p, contract.LAST_FAILURE_INFO, *CAUSE))
     return f"""\
 (
   (
     {indent(fact, 4)}
   )
   * on {place(p)} group_left ({", ".join(CAUSE)})
-  {indent(cause)}
+  {_newest_failure(p, *CAUSE)}
 )
 or on {place(p)}
 (

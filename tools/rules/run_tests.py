@@ -6,7 +6,6 @@ Prints one line: cases, mutants caught, Prometheus versions. Exits 1 when a case
 from __future__ import annotations
 
 import argparse
-import itertools
 import os
 import re
 import sys
@@ -35,8 +34,8 @@ _AT_ONCE: Final = 16
 _ROUNDS: Final = (1, 2, 4, 8, 1000)
 """How many cases a mutant gets one after the other, as long as none has caught it: in the end all of them."""
 _FAILED: Final = re.compile(r"\bmutant (\d+) case (\d+)\b")
-_NOT_EVALUATED: Final = re.compile(r"^ *rule: .*, err: ", re.MULTILINE)
-"""A rule that cannot be evaluated. This is told without the case, and by newer versions without the file."""
+_NO_SUCCESS: Final = re.compile(r"^Unit Testing: +\S*/(\d+)/\S+\n(?! *SUCCESS)", re.MULTILINE)
+"""A file of a mutant's that fails. A rule that cannot be evaluated is told without the case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,22 +117,19 @@ def _left_of(suite: Suite, program: str, tried: list[Mutant], caught: Counter[tu
     for size in _ROUNDS:
         order = [mutant for mutant, cases in unseen.items() if cases]
         with tempfile.TemporaryDirectory(prefix="rules-") as folder:
-            files: dict[int, list[Path]] = {}
+            files = []
             for number, mutant in enumerate(order):
                 now, unseen[mutant] = unseen[mutant][:size], unseen[mutant][size:]
                 marked = {f"mutant {number} case {suite.cases.index(case)}": case for case in now}
-                files[number] = _written(suite, Path(folder) / str(number), mutant, marked)
-            said = promtool.run(program, itertools.chain(*files.values())) if files else ""
-            seen = {int(number) for number, _ in _FAILED.findall(said)}
-            if _NOT_EVALUATED.search(said):
-                seen |= {number for number in files.keys() - seen if promtool.run(program, files[number])}
+                files += _written(suite, Path(folder) / str(number), mutant, marked)
+            said = promtool.run(program, files) if files else ""
         if "could not parse" in said or "parse error" in said:
             raise ValueError(f"a mutant is no valid rule: {said}")
         for number, case in set(_FAILED.findall(said)):
             for name in order[int(number)].rules:
                 caught[name, suite.cases[int(case)].name] += 1
-        for number in seen:
-            unseen.pop(order[number], None)
+        for number in {one for one, _ in _FAILED.findall(said)} | set(_NO_SUCCESS.findall(said)):
+            unseen.pop(order[int(number)], None)
     return list(unseen)
 
 
